@@ -1,0 +1,79 @@
+"""Keys: what decides a build's result, as one short hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NewType, TypeAlias
+
+import xxhash
+
+Key = NewType("Key", str)
+"""32 lower-case hex digits, as `derive_key` returns them."""
+
+Option: TypeAlias = "bool | int | float | str | bytes | Sequence[Option] | Mapping[str, Option] | None"
+"""A value that can be part of a key."""
+
+_HEX = frozenset("0123456789abcdef")
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def derive_key(
+    *,
+    format_version: int,
+    toolchain: Mapping[str, str] = _NONE,
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    digests: Mapping[str, str] = _NONE,
+    options: Mapping[str, Option] = MappingProxyType({}),
+) -> Key:
+    """Hashes everything that decides a result: 32 hex digits of xxh3-128.
+
+    The order of mappings doesn't matter; everything else does, down to ``True`` against ``1`` and a
+    missing option against None. Two different inputs are never encoded alike, so only a collision of
+    the hash itself can make their keys equal. xxh3 is quick but not proof against inputs that were
+    crafted to collide: in a store that projects share, name untrusted content by its SHA-256, in
+    ``digests``. Raises `TypeError` for a value that can't be hashed.
+    """
+    hasher = xxhash.xxh3_128()
+    sections: tuple[Option, ...] = (format_version, toolchain, files, digests, options)
+    for section in sections:
+        _feed(hasher, section)
+    return Key(hasher.hexdigest())
+
+
+def is_key(text: str) -> bool:
+    """Whether ``text`` has the form of a key."""
+    return len(text) == 32 and _HEX.issuperset(text)
+
+
+def _feed(hasher: xxhash.xxh3_128, value: Option) -> None:
+    match value:
+        case None:
+            _frame(hasher, b"n", b"")
+        # bool before int: True is an int, and would share its encoding with 1.
+        case bool():
+            _frame(hasher, b"b", b"1" if value else b"0")
+        case int():
+            _frame(hasher, b"i", format(value, "x").encode())
+        case float():
+            _frame(hasher, b"f", value.hex().encode())
+        case str():
+            _frame(hasher, b"s", value.encode("utf-8", "surrogatepass"))
+        case bytes():
+            _frame(hasher, b"y", value)
+        case Mapping():
+            hasher.update(b"m" + len(value).to_bytes(8, "big"))
+            for name in sorted(value):
+                _feed(hasher, name)
+                _feed(hasher, value[name])
+        case Sequence():
+            hasher.update(b"l" + len(value).to_bytes(8, "big"))
+            for item in value:
+                _feed(hasher, item)
+        case _:
+            raise TypeError(f"a key can't be derived from {type(value).__name__}: {value!r:.80}")
+
+
+def _frame(hasher: xxhash.xxh3_128, tag: bytes, content: bytes) -> None:
+    hasher.update(tag + len(content).to_bytes(8, "big"))
+    hasher.update(content)

@@ -1,0 +1,49 @@
+"""A secure, durable runtime for AI agents: every task in a WebAssembly sandbox of its own.
+
+``task`` declares tasks, `run` and `run_sync` run them, and ``capsule.http`` is their way out.
+Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from capsule import http
+    from capsule.api import run, run_sync
+    from capsule.errors import BuildError, CapsuleError
+    from capsule.outcome import Envelope, TaskError
+    from capsule.task import task
+
+__all__ = ["BuildError", "CapsuleError", "Envelope", "TaskError", "http", "run", "run_sync", "task"]
+
+_HOMES = {
+    "BuildError": "capsule.errors",
+    "CapsuleError": "capsule.errors",
+    "Envelope": "capsule.outcome",
+    "TaskError": "capsule.outcome",
+    "run": "capsule.api",
+    "run_sync": "capsule.api",
+    "task": "capsule.task",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "http":
+        return import_module("capsule.http")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("capsule-run")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        # The function `task` would otherwise be hidden by its module of the same name.
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'capsule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,223 @@
+"""Running tasks from code: `run` and `run_sync`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capsule.outcome import Envelope
+
+if TYPE_CHECKING:
+    from capsule.policy.limits import Limits
+    from capsule.runtime.events import Event
+    from capsule.runtime.executor import Execution
+
+OnOutput = Callable[[str, str], None]
+
+
+async def run(
+    file: str | os.PathLike[str],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    task: str = "main",
+    mounts: Sequence[str] = (),
+    cwd: str | os.PathLike[str] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    on_output: OnOutput | None = None,
+) -> Envelope:
+    """Runs a task of ``file`` (a source file or a ``.wasm``) and returns its outcome.
+
+    ``args`` and ``kwargs`` go to the task, as JSON. ``mounts`` are more folders for the run,
+    ``HOST[::GUEST][:ro|:rw]``. ``cwd`` is what relative paths start at. ``limits`` are ceilings, under
+    the names of ``[limits]``. ``on_output`` is called with the stream's name and the text, on another
+    thread, for whatever the task writes; without it, that goes to stderr.
+
+    A task that fails is an outcome; `capsule.CapsuleError` is raised when there is nothing to run: a
+    missing file, a build that fails, a policy that can't be used. When the caller is cancelled, so is
+    the run. Any number of runs can be under way at once.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Envelope] = loop.create_future()
+
+    def settle(envelope: Envelope | None, error: BaseException | None) -> None:
+        if outcome.done():
+            return
+        if error is not None:
+            outcome.set_exception(error)
+        elif envelope is not None:
+            outcome.set_result(envelope)
+
+    def ended(envelope: Envelope | None, error: BaseException | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, envelope, error)
+
+    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, ended)
+    call.submit()
+    try:
+        return await outcome
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+
+
+def run_sync(
+    file: str | os.PathLike[str],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    task: str = "main",
+    mounts: Sequence[str] = (),
+    cwd: str | os.PathLike[str] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    on_output: OnOutput | None = None,
+) -> Envelope:
+    """`run` for code without an event loop: blocks until the task has ended."""
+    done = threading.Event()
+    answers: list[tuple[Envelope | None, BaseException | None]] = []
+
+    def ended(envelope: Envelope | None, error: BaseException | None) -> None:
+        answers.append((envelope, error))
+        done.set()
+
+    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, ended)
+    call.submit()
+    try:
+        done.wait()
+    except BaseException:
+        call.cancel()
+        raise
+    envelope, error = answers[0]
+    if envelope is None:
+        assert error is not None
+        raise error
+    return envelope
+
+
+class _Call:
+    """One call of `run`: everything that it does happens on one guest thread, to the outcome.
+
+    ``ended`` is called once, with the outcome or with what went wrong before there was one.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+        task: str,
+        mounts: Sequence[str],
+        cwd: str | os.PathLike[str] | None,
+        limits: Mapping[str, Any] | None,
+        env_file: str | os.PathLike[str] | None,
+        on_output: OnOutput | None,
+        ended: Callable[[Envelope | None, BaseException | None], None],
+    ) -> None:
+        from capsule.errors import UsageError
+
+        if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+            raise UsageError(f"args has to be a list, not {type(args).__name__}", hint=f"args=[{args!r:.40}]")
+        self._file = file
+        self._args = args
+        self._kwargs = dict(kwargs or {})
+        self._task = task
+        self._mounts = mounts
+        # Relative paths start where the caller is now, wherever that is when there is a place to run.
+        self._here = Path.cwd() if cwd is None else Path(cwd).absolute()
+        self._limits = _limits(limits)
+        self._env_file = None if env_file is None else self._here / env_file
+        self._on_output = on_output
+        self._ended = ended
+        self._lock = threading.Lock()
+        self._execution: Execution | None = None
+        self._cancelled = False
+
+    def submit(self) -> None:
+        """Begins as soon as the machine has a place."""
+        from capsule.runtime.scheduler import MACHINE
+
+        MACHINE.submit(self._work, depth=0, name="capsule-run")
+
+    def cancel(self) -> None:
+        """Ends the run, or keeps it from beginning."""
+        with self._lock:
+            self._cancelled = True
+            execution = self._execution
+        if execution is not None:
+            execution.run.cancel()
+
+    def _begun(self, execution: Execution) -> None:
+        with self._lock:
+            self._execution = execution
+            cancelled = self._cancelled
+        execution.on_end(lambda envelope: self._ended(envelope, None))
+        if cancelled:
+            execution.run.cancel()
+
+    def _work(self) -> None:
+        from capsule.frontend.manager import plugins
+        from capsule.session import prepare, start
+
+        if self._cancelled:
+            return
+        try:
+            start(
+                prepare(Path(self._file), self._here, plugins(), progress=_ignore),
+                self._task,
+                self._args,
+                self._kwargs,
+                cwd=self._here,
+                mounts=self._mounts,
+                limits=self._limits,
+                env_file=self._env_file,
+                sinks=(_Output(self._on_output),),
+                ahead=True,
+                begun=self._begun,
+                here=True,
+                on_problem=_warn,
+            )
+        except BaseException as error:  # it belongs to the caller, who waits on another thread
+            self._ended(None, error)
+
+
+def _limits(limits: Mapping[str, Any] | None) -> Limits | None:
+    from capsule.policy.limits import Limits
+
+    return None if limits is None else Limits.parse(limits, "limits=")
+
+
+class _Output:
+    """A sink that forwards what guests write."""
+
+    def __init__(self, callback: OnOutput | None) -> None:
+        self._callback = callback
+
+    def __call__(self, event: Event) -> None:
+        from capsule.runtime.events import Output
+
+        if not isinstance(event, Output):
+            return
+        if self._callback is None:
+            from capsule.terminal import write_guest_text
+
+            write_guest_text(event.text)
+            return
+        try:
+            self._callback(event.stream, event.text)
+        except Exception as error:  # the caller's own function must not end the sandbox
+            _warn(f"on_output raised {type(error).__name__}: {error}")
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(f"capsule: {message}\n")
+
+
+def _ignore(message: str) -> None:
+    """Progress of a build: there is nobody to show it to."""

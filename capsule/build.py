@@ -1,0 +1,218 @@
+"""The build pipeline: read, hash, look up, discover, compile, store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_key
+
+from capsule.artifact import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
+from capsule.engines import engine_component, engine_key, engine_wasm
+from capsule.errors import ArtifactError, BuildError, Location
+from capsule.frontend.manager import Plugins
+from capsule.frontend.spec import Engine, EngineProgram, Frontend, Inputs, Program, Source, TaskDeclaration
+from capsule.loading import unpack_files
+from capsule.manifest import Manifest, Task
+from capsule.policy.resolve import declared_policy
+from capsule.project import Project, prepare_state
+from capsule.user_cache import private_folder
+
+FORMAT_VERSION = 1
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An artifact, and how it came about. ``path`` is None when it could not be stored."""
+
+    artifact: Artifact
+    engine: Engine | None
+    path: Path | None
+    hit: bool
+    seconds: float
+    size: int
+
+
+class BuildHost:
+    """What frontends may ask of the host while they work: `capsule.frontend.spec.Host`."""
+
+    def __init__(self, frontend: str, progress: Progress) -> None:
+        self._frontend = frontend
+        self._progress = progress
+
+    def progress(self, message: str) -> None:
+        """Tells the user what is being done."""
+        self._progress(message)
+
+    def call_engine(
+        self, engine: Engine, export: str, *arguments: str, program: Program | None = None
+    ) -> str:
+        """Calls an export of an engine in a sealed sandbox."""
+        from capsule.runtime.sealed import call_sealed
+
+        component = engine_component(engine, self._progress)
+        what = f"the {engine.name} engine's {export}"
+        if program is None:
+            return call_sealed(component, None, export, arguments, what)
+        packed = pack_program(program)
+        table = ProgramTable(packed)
+        files = unpack_files(table, packed) if table.has_files else None
+        return call_sealed(component, table, export, arguments, what, files)
+
+    def cache_folder(self, name: str) -> Path:
+        """A folder of the frontend's own in the user's cache."""
+        return private_folder(f"{self._frontend}-{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What building a source comes down to: its inputs as they were read, and the key of the result."""
+
+    project: Project
+    frontend: Frontend
+    source: Source
+    inputs: Inputs
+    engine: Engine | None
+    snapshot: bool
+    key: Key
+
+
+def plan(project: Project, plugins: Plugins, *, snapshot: bool = False, progress: Progress) -> Plan:
+    """Reads and hashes whatever decides the result.
+
+    Raises `BuildError`, with file and line, and `UsageError` when no frontend takes the source.
+    """
+    frontend = plugins.frontend_for(project.source)
+    source = Source(project.source, project.root, project.config.tables.get(frontend.name, {}))
+    inputs = frontend.inputs(source, BuildHost(frontend.name, progress))
+    engine = None if snapshot else frontend.engine(source)
+    key = _key(project, frontend, source, inputs, snapshot)
+    return Plan(project, frontend, source, inputs, engine, snapshot, key)
+
+
+def prefer_snapshot(planned: Plan) -> Plan:
+    """The plan for a snapshot, when somebody has built one of the same inputs; else the plan as it is."""
+    key = _key(planned.project, planned.frontend, planned.source, planned.inputs, True)
+    if planned.project.artifacts().get(key, name=planned.project.source.stem) is None:
+        return planned
+    return replace(planned, engine=None, snapshot=True, key=key)
+
+
+def _key(project: Project, frontend: Frontend, source: Source, inputs: Inputs, snapshot: bool) -> Key:
+    return derive_key(
+        format_version=FORMAT_VERSION,
+        toolchain={f"frontend {frontend.name}": frontend.version, **inputs.toolchain},
+        files=inputs.files,
+        digests={"capsule.toml": project.config.digest, **inputs.digests},
+        options={"snapshot": snapshot, "source": source.name},
+    )
+
+
+def build(planned: Plan, *, progress: Progress) -> Built:
+    """The artifact, from the project's store when nothing has changed.
+
+    Raises `BuildError` and `PolicyError`, with file and line.
+    """
+    started = time.monotonic()
+    project, source, engine, key = planned.project, planned.source, planned.engine, planned.key
+
+    def compile_artifact() -> bytes:
+        progress(f"building {source.name}")
+        return _compile(planned, BuildHost(planned.frontend.name, progress))
+
+    store = project.artifacts()
+    name = project.source.stem
+    entry = store.get(key, name=name)
+    if entry is not None:
+        artifact = _parse_own(entry.read(), source.name)
+        return Built(artifact, engine, entry.path, True, time.monotonic() - started, entry.size)
+    prepare_state(project)
+    path, data, built = _store(store.get_or_build, key, compile_artifact, name, progress)
+    artifact = _parse_own(data, source.name)
+    return Built(artifact, engine, path, not built, time.monotonic() - started, len(data))
+
+
+def self_contained(built: Built, progress: Progress) -> bytes:
+    """The bytes of an artifact that needs nothing else to run: with its engine in front."""
+    artifact = built.artifact
+    component = artifact.component
+    if not component:
+        assert built.engine is not None
+        component = engine_wasm(built.engine, progress)
+    return pack(artifact.manifest, component=component, engine=artifact.engine, program=artifact.program)
+
+
+def _store(
+    get_or_build: Callable[..., tuple[Entry, bool]],
+    key: Key,
+    compile_artifact: Callable[[], bytes],
+    name: str,
+    progress: Progress,
+) -> tuple[Path | None, bytes, bool]:
+    try:
+        entry, built = get_or_build(
+            key,
+            compile_artifact,
+            name=name,
+            on_wait=lambda owner: progress("waiting for another process that builds the same"),
+        )
+        return entry.path, entry.read(), built
+    except StoreReadOnly:
+        progress("the project folder can't be written: the artifact is not kept")
+        return None, compile_artifact(), True
+    except BuildTimeout as error:
+        raise BuildError(str(error)) from None
+    except StoreError as error:
+        progress(f"the artifact is not kept: {error}")
+        return None, error.data if error.data is not None else compile_artifact(), True
+
+
+def _compile(planned: Plan, host: BuildHost) -> bytes:
+    frontend, source, project = planned.frontend, planned.source, planned.project
+    declarations = frontend.discover(source, planned.inputs, host)
+    workflow = project.config.workflow
+    manifest = Manifest(
+        source=source.name,
+        key=planned.key,
+        frontend=frontend.name,
+        frontend_version=frontend.version,
+        tasks=_tasks(declarations, project),
+        workflow={
+            name: value
+            for name, value in (("name", workflow.name), ("version", workflow.version))
+            if value is not None
+        },
+    )
+    compiled = frontend.compile(source, planned.inputs, host, snapshot=planned.snapshot)
+    if isinstance(compiled, EngineProgram):
+        engine = compiled.engine
+        reference = EngineReference(engine.name, engine.version, engine_key(engine))
+        return pack(manifest, engine=reference, program=pack_program(compiled.program))
+    files = pack_program(Program({}, compiled.files)) if compiled.files else None
+    return pack(manifest, component=compiled.wasm, program=files)
+
+
+def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[str, Task]:
+    tasks: dict[str, Task] = {}
+    for declaration in declarations:
+        if declaration.name in tasks:
+            first: Location = tasks[declaration.name].location
+            raise BuildError(
+                f"the task {declaration.name!r} is declared twice; the first time at {first}",
+                hint="give one of them another name: @task(name=...)",
+                location=declaration.location,
+            )
+        policy = declared_policy(declaration.options, declaration.location, project.config.defaults)
+        tasks[declaration.name] = Task(declaration.name, policy, declaration.location)
+    return tasks
+
+
+def _parse_own(data: bytes, name: str) -> Artifact:
+    try:
+        return parse(data, name=name)
+    except ArtifactError as error:
+        raise BuildError(f"the artifact of {name} can't be read: {error.message}") from None

@@ -1,0 +1,29 @@
+"""The command line: one module for each command, and `main`, which runs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+EXIT_OK = 0
+EXIT_TASK_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BUILD_FAILED = 3
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+def main() -> None:
+    """The ``capsule`` command."""
+    from capsule.cli.app import dispatch
+
+    code = dispatch(sys.argv[1:])
+    session = sys.modules.get("capsule.session")
+    if session is not None:
+        session.close_journals()
+    with suppress(OSError):  # whoever reads has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Taking the interpreter down as well takes time, and is no place for the threads of wasmtime.
+    os._exit(code)

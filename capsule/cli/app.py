@@ -1,0 +1,283 @@
+"""The commands and their options (cyclopts), and how errors become exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from capsule.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE
+from capsule.errors import CapsuleError
+
+Json = Annotated[
+    bool, Parameter(name="--json", negative=(), help="One line of JSON on stdout, nothing else.")
+]
+Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative=(), help="Show what happens, live.")]
+Mounts = Annotated[
+    tuple[str, ...],
+    Parameter(name="--mount", negative=(), help="A folder for the run: HOST[::GUEST][:ro|:rw]. Repeatable."),
+]
+Limit = Annotated[
+    tuple[str, ...],
+    Parameter(name="--limit", negative=(), help="A ceiling: NAME=VALUE, like ram=256MB. Repeatable."),
+]
+ArgsJson = Annotated[
+    str | None,
+    Parameter(
+        name="--args-json", allow_leading_hyphen=True, help="Typed arguments: a JSON list, or an object."
+    ),
+]
+ArgsFile = Annotated[Path | None, Parameter(name="--args-file", help="Typed arguments from a JSON file.")]
+EnvFile = Annotated[Path | None, Parameter(name="--env-file", help="More values for env_variables.")]
+TaskName = Annotated[str, Parameter(name="--task", help="The task to run.")]
+Arguments = Annotated[str, Parameter(allow_leading_hyphen=True, help="Arguments for the task, as strings.")]
+
+app = App(
+    name="capsule",
+    help="Runs tasks in WebAssembly sandboxes, each with the policy that it declares.\n\n"
+    "Start with: capsule run hello.py",
+    version_flags=["--version"],
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+cache_app = App(name="cache", help="What is stored, and how to get rid of it.", help_format="plaintext")
+app.command(cache_app)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("capsule-run")
+
+
+app.version = _version
+
+
+@app.command
+def run(
+    file: Annotated[
+        Path | None, Parameter(help="A source file or a .wasm; without it, the entrypoint.")
+    ] = None,
+    /,
+    *args: Arguments,
+    task: TaskName = "main",
+    json: Json = False,
+    verbose: Verbose = False,
+    mount: Mounts = (),
+    args_json: ArgsJson = None,
+    args_file: ArgsFile = None,
+    env_file: EnvFile = None,
+    limit: Limit = (),
+) -> int:
+    """Builds a file, if need be, and runs its main task.
+
+    Exit codes: 0 the task returned, 1 it failed, 2 usage or configuration, 3 the build failed,
+    130 interrupted.
+
+    Example: capsule run main.py hello --verbose
+    """
+    from capsule.cli.run import RunOptions, run_file
+
+    return run_file(file, args, RunOptions(task, json, verbose, mount, args_json, args_file, env_file, limit))
+
+
+@app.command(name="exec")
+def exec_(
+    file: Annotated[Path, Parameter(help="A .wasm that was made by capsule build --export.")],
+    /,
+    *args: Arguments,
+    task: TaskName = "main",
+    json: Json = False,
+    verbose: Verbose = False,
+    mount: Mounts = (),
+    args_json: ArgsJson = None,
+    args_file: ArgsFile = None,
+    env_file: EnvFile = None,
+    limit: Limit = (),
+) -> int:
+    """Runs an artifact, under the policies that are built into it.
+
+    Example: capsule exec hello.wasm
+    """
+    from capsule.cli.run import RunOptions, run_file
+    from capsule.errors import UsageError
+
+    if file.suffix.lower() != ".wasm":
+        raise UsageError(f"{file} is not a .wasm file", hint=f"capsule run {file}")
+    return run_file(file, args, RunOptions(task, json, verbose, mount, args_json, args_file, env_file, limit))
+
+
+@app.command
+def build(
+    *files: Annotated[Path, Parameter(help="Source files; without any, the entrypoint.")],
+    export: Annotated[
+        bool, Parameter(negative=(), help="Write FILE.wasm, which runs without its source.")
+    ] = False,
+    snapshot: Annotated[
+        bool, Parameter(negative=(), help="Run the program's top level now, for programs with heavy imports.")
+    ] = False,
+    typecheck: Annotated[
+        bool, Parameter(negative=(), help="Check types, too: exit code 3 when something is wrong.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Builds artifacts ahead of time.
+
+    Example: capsule build hello.py --export
+    """
+    from capsule.cli.build import build_files
+
+    return build_files(files, export=export, snapshot=snapshot, typecheck=typecheck, as_json=json)
+
+
+@app.command
+def tasks(
+    file: Annotated[
+        Path | None, Parameter(help="A source file or a .wasm; without it, the entrypoint.")
+    ] = None,
+    /,
+    *,
+    limit: Limit = (),
+    json: Json = False,
+) -> int:
+    """Lists the tasks of a file, and what each may use.
+
+    Example: capsule tasks main.py
+    """
+    from capsule.cli.tasks import list_tasks
+
+    return list_tasks(file, limit=limit, as_json=json)
+
+
+@app.command
+def trace(
+    run: Annotated[str | None, Parameter(help="A run's id, or its beginning.")] = None,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="How many runs to list.")] = 20,
+    json: Json = False,
+    output: Annotated[bool, Parameter(negative=(), help="Show what the tasks wrote, too.")] = False,
+) -> int:
+    """Lists recent runs, or shows one as a tree of its tasks.
+
+    Example: capsule trace
+    """
+    from capsule.cli.trace import trace as show
+
+    return show(run, limit=limit, json=json, output=output)
+
+
+@app.command
+def plugins(*, json: Json = False) -> int:
+    """Lists the installed frontends: versions, suffixes, state."""
+    from capsule.cli.plugins import list_plugins
+
+    return list_plugins(as_json=json)
+
+
+@app.command
+def doctor(*, json: Json = False) -> int:
+    """Checks that everything is there, and says what to do if not."""
+    from capsule.cli.doctor import diagnose
+
+    return diagnose(as_json=json)
+
+
+@app.command
+def worker() -> int:
+    """Runs tasks for another program: JSON lines on stdin and stdout, until stdin ends.
+
+    This is what the runner of the npm package @capsule-run/sdk starts; docs/reference.md has the protocol.
+    """
+    from capsule.cli.worker import work
+
+    return work()
+
+
+@cache_app.command
+def stat(*, json: Json = False) -> int:
+    """Shows what is stored, and where."""
+    from capsule.cli.cache import stat as show
+
+    return show(as_json=json)
+
+
+@cache_app.command
+def prune(
+    *,
+    max_size: Annotated[
+        str | None, Parameter(help="Keep at most this much in each store, like 500MB.")
+    ] = None,
+    max_age: Annotated[str | None, Parameter(help="Keep what was used within this time, like 720h.")] = None,
+) -> int:
+    """Removes what was used longest ago."""
+    from capsule.cli.cache import prune as remove
+
+    return remove(max_size=max_size, max_age=max_age)
+
+
+@cache_app.command
+def clear(
+    *,
+    all: Annotated[
+        bool, Parameter(name="--all", negative=(), help="Engines and compiled code, too.")
+    ] = False,
+) -> int:
+    """Removes the project's artifacts."""
+    from capsule.cli.cache import clear as remove
+
+    return remove(everything=all)
+
+
+app.register_install_completion_command()
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM): it ends as it does on Ctrl-C, leaving nothing behind."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Runs a command line and returns the exit code. Never raises, but for `SystemExit`."""
+    from capsule.cli.render import write_error, write_warning
+
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        try:
+            result = app(
+                list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
+            )
+        finally:
+            _warn_of_broken_plugins(write_warning)
+        return result if isinstance(result, int) else EXIT_OK
+    except CapsuleError as error:
+        write_error(error)
+        return error.exit_code
+    except CycloptsError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\nhint: capsule --help\n")
+        return EXIT_USAGE
+    except Terminated:
+        return EXIT_TERMINATED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_USAGE
+
+
+def _warn_of_broken_plugins(warn: object) -> None:
+    """Says which plugins can't be used, if a command has looked at them."""
+    from capsule.frontend import manager
+
+    loaded = manager.plugins.cache_info().currsize and "all" in manager.plugins().__dict__
+    if loaded and callable(warn):
+        for plugin in manager.plugins().broken:
+            name = f"{plugin.name!r} ({plugin.distribution})"
+            warn(f"the plugin {name} is broken and was skipped: {plugin.problem}")

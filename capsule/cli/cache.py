@@ -1,0 +1,78 @@
+"""``capsule cache``: what is stored, and how to get rid of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from capsule_cache import Store
+
+from capsule.cli import EXIT_OK
+from capsule.errors import UsageError
+from capsule.policy.sizes import parse_duration, parse_size
+
+USER_STORES = ("engines", "compiled")
+
+
+def stat(*, as_json: bool) -> int:
+    """Shows the project's artifacts and the user's engines and compiled code: how many, and how large."""
+    rows = [
+        {"store": name, "folder": str(store.folder), "entries": found.entries, "bytes": found.bytes}
+        for name, store in _stores()
+        for found in (store.stat(),)
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return EXIT_OK
+    for row in rows:
+        size = f"{int(str(row['bytes'])) / (1 << 20):,.1f} MiB"
+        print(f"{row['store']:<10} {row['entries']:>6} entries {size:>12}  {row['folder']}")
+    return EXIT_OK
+
+
+def prune(*, max_size: str | None, max_age: str | None) -> int:
+    """Removes the entries used longest ago, until the rest fits."""
+    if max_size is None and max_age is None:
+        raise UsageError(
+            "nothing to prune by", hint="capsule cache prune --max-size 500MB, or --max-age 720h"
+        )
+    size = None if max_size is None else parse_size(max_size, "--max-size", None)
+    age = None if max_age is None else parse_duration(max_age, "--max-age", None)
+    for name, store in _stores():
+        pruned = store.prune(max_bytes=size, max_age_seconds=age)
+        _say(name, pruned.entries, pruned.bytes)
+    return EXIT_OK
+
+
+def clear(*, everything: bool) -> int:
+    """Removes the project's artifacts; with ``everything`` the user's engines and compiled code too."""
+    for name, store in _stores():
+        if name == "artifacts" or everything:
+            cleared = store.clear()
+            _say(name, cleared.entries, cleared.bytes)
+    if everything:
+        import shutil
+
+        from capsule.user_cache import user_cache_folder
+
+        for folder in user_cache_folder().iterdir():
+            if folder.is_dir() and not folder.is_symlink() and folder.name not in USER_STORES:
+                shutil.rmtree(folder, ignore_errors=True)
+    return EXIT_OK
+
+
+def _stores() -> Iterator[tuple[str, Store]]:
+    from capsule.config import Config, find_root
+    from capsule.project import Project
+    from capsule.user_cache import user_store
+
+    here = Path.cwd()
+    root, _ = find_root(here, here)
+    yield "artifacts", Project(root, root, Config(root)).artifacts()
+    for name in USER_STORES:
+        yield name, user_store(name)
+
+
+def _say(name: str, entries: int, size: int) -> None:
+    print(f"{name:<10} removed {entries} entries, {size / (1 << 20):,.1f} MiB")

@@ -1,0 +1,93 @@
+"""``capsule doctor``: is everything there, and if not, what to do."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from capsule.cli import EXIT_OK, EXIT_TASK_FAILED
+from capsule.errors import CapsuleError
+from capsule.frontend.spec import Check
+
+
+def diagnose(*, as_json: bool) -> int:
+    """Runs every check. Returns 1 when something is missing or broken."""
+    found = list(_checks())
+    if as_json:
+        print(
+            json.dumps(
+                [
+                    {"name": check.name, "state": check.state, "detail": check.detail, "hint": check.hint}
+                    for check in found
+                ]
+            )
+        )
+    else:
+        for check in found:
+            print(f"{check.state:>8}  {check.name}: {check.detail}")
+            if check.hint:
+                print(f"          hint: {check.hint}")
+    return EXIT_TASK_FAILED if any(check.state in ("missing", "broken") for check in found) else EXIT_OK
+
+
+def _checks() -> Iterator[Check]:
+    from capsule.frontend.manager import plugins
+
+    yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield _wasmtime()
+    yield _user_cache()
+    yield _project_state()
+    for plugin in plugins().all:
+        if plugin.problem is not None:
+            yield Check(
+                plugin.name,
+                "broken",
+                plugin.problem,
+                f"pip install --force-reinstall {plugin.distribution}",
+            )
+            continue
+        for frontend in plugin.frontends:
+            try:
+                yield from frontend.doctor()
+            except Exception as error:
+                yield Check(frontend.name, "broken", f"its own check failed: {error}")
+    if not plugins().all:
+        yield Check("frontends", "missing", "none is installed", 'pip install "capsule-run[all]"')
+
+
+def _wasmtime() -> Check:
+    from capsule.runtime.engine import engine, wasmtime_version
+
+    try:
+        engine()
+    except CapsuleError as error:
+        return Check("wasmtime", "broken", error.message, error.hint)
+    except (ImportError, OSError) as error:
+        return Check("wasmtime", "broken", str(error), "pip install --force-reinstall wasmtime")
+    return Check("wasmtime", "ok", wasmtime_version())
+
+
+def _user_cache() -> Check:
+    from capsule.user_cache import CACHE_VARIABLE, secret, user_cache_folder
+
+    folder = user_cache_folder()
+    try:
+        secret()
+    except (OSError, CapsuleError) as error:
+        return Check("user cache", "broken", str(error), f"set {CACHE_VARIABLE} to a folder of your own")
+    return Check("user cache", "ok", str(folder))
+
+
+def _project_state() -> Check:
+    from capsule.config import find_root
+
+    here = Path.cwd()
+    try:
+        root, file = find_root(here, here)
+    except CapsuleError as error:
+        return Check("project", "broken", error.message)
+    settings = "no capsule.toml" if file is None else file.name
+    return Check("project", "info", f"{root} ({settings}), Python at {sys.prefix}")

@@ -1,0 +1,39 @@
+"""``capsule plugins``: the frontends that are installed, and the ones that are broken."""
+
+from __future__ import annotations
+
+import json
+
+from capsule.cli import EXIT_OK
+
+
+def list_plugins(*, as_json: bool) -> int:
+    """Lists plugins with their versions, suffixes and state."""
+    from capsule.frontend.manager import plugins
+
+    rows = [
+        {
+            "plugin": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "frontends": [
+                {"name": frontend.name, "version": frontend.version, "suffixes": list(frontend.suffixes)}
+                for frontend in plugin.frontends
+            ],
+            "state": "ok" if plugin.problem is None else "broken",
+            "problem": plugin.problem,
+        }
+        for plugin in plugins().all
+    ]
+    if as_json:
+        print(json.dumps(rows))
+        return EXIT_OK
+    if not rows:
+        print("no frontends are installed")
+        print('hint: pip install "capsule-run[all]"')
+    for plugin in plugins().all:
+        state = "ok" if plugin.problem is None else f"broken: {plugin.problem}"
+        print(f"{plugin.name} ({plugin.distribution} {plugin.version}): {state}")
+        for frontend in plugin.frontends:
+            print(f"  {frontend.name} {frontend.version}: {' '.join(frontend.suffixes)}")
+    return EXIT_OK

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import time
+
+from capsule.cli.progress import PATIENCE, Progress
+
+
+def test_quick_work_shows_nothing(capsys):
+    with Progress() as progress:
+        progress("compiling")
+    time.sleep(PATIENCE + 0.1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_slow_work_is_shown_on_stderr_by_plain_lines(capsys):
+    with Progress() as progress:
+        progress("first")
+        progress("compiling")
+        time.sleep(PATIENCE + 0.15)
+        progress("storing")
+    assert capsys.readouterr() == ("", "capsule: compiling\ncapsule: storing\n")
+
+
+def test_after_the_end_nothing_is_shown(capsys):
+    with Progress() as progress:
+        progress("compiling")
+        time.sleep(PATIENCE + 0.15)
+    progress("late")
+    assert "late" not in capsys.readouterr().err
+
+
+def test_quiet_is_quiet(capsys):
+    with Progress(quiet=True) as progress:
+        progress("compiling")
+        time.sleep(PATIENCE + 0.1)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,117 @@
+"""Outcomes and errors for people and for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from capsule.errors import CapsuleError
+    from capsule.outcome import Envelope
+    from capsule.runtime.events import Event
+
+
+def write_envelope(envelope: Envelope) -> None:
+    """One line of JSON on stdout, in ASCII, and nothing else."""
+    sys.stdout.write(json.dumps(envelope) + "\n")
+    sys.stdout.flush()
+
+
+def write_outcome(envelope: Envelope) -> None:
+    """The result on stdout, or what failed on stderr."""
+    if envelope.success:
+        _write(sys.stdout, _pretty(envelope.result) + "\n")
+        return
+    error = envelope.error or {}
+    traceback = error.get("traceback")
+    if traceback:
+        _write(sys.stderr, _safe(traceback.rstrip("\n"), sys.stderr) + "\n")
+    name = envelope.execution["task_name"]
+    message = _safe(str(error.get("message")), sys.stderr)
+    _write(sys.stderr, f"{_red('error:')} the task {name!r} failed: {error.get('error_type')}: {message}\n")
+
+
+def write_error(error: CapsuleError) -> None:
+    """An error of the host's, on stderr: where, what, and what to type next."""
+    where = f"{error.location}: " if error.location else ""
+    traceback = getattr(error, "traceback", None)
+    if traceback:
+        _write(sys.stderr, _safe(traceback.rstrip("\n"), sys.stderr) + "\n")
+    _write(sys.stderr, f"{_red('error:')} {_safe(where + error.message, sys.stderr)}\n")
+    if error.hint:
+        _write(sys.stderr, f"hint: {_safe(error.hint, sys.stderr)}\n")
+
+
+def write_line(text: str) -> None:
+    """A line on stdout, of text that may come from a file or a guest."""
+    _write(sys.stdout, _safe(text, sys.stdout) + "\n")
+
+
+def write_warning(message: str) -> None:
+    """A warning on stderr."""
+    _write(sys.stderr, f"warning: {_safe(message, sys.stderr)}\n")
+
+
+def write_event(event: Event) -> None:
+    """One line on stderr for what happens in a run: ``--verbose``."""
+    line = _event_line(event)
+    if line is not None:
+        _write(sys.stderr, _safe(line, sys.stderr) + "\n")
+
+
+def _event_line(event: Event) -> str | None:
+    from capsule.runtime import events
+
+    match event:
+        case events.TaskStarted():
+            by = "" if event.parent is None else f", for #{event.parent}"
+            return f"[#{event.task} {event.name}] accepted{by}"
+        case events.AttemptStarted():
+            again = "" if event.attempt == 1 else f" (attempt {event.attempt})"
+            return f"[#{event.task}] running{again}"
+        case events.AttemptEnded() if event.error_type is not None:
+            return f"[#{event.task}] attempt {event.attempt} failed: {event.error_type}: {event.message}"
+        case events.TaskEnded():
+            return (
+                f"[#{event.task}] {event.state} after {event.duration * 1000:.0f} ms, "
+                f"fuel {event.fuel:,}, retries {event.retries}"
+            )
+        case events.Refused():
+            return f"[#{event.task}] refused by {event.rule}: {event.subject}"
+        case events.Requested():
+            came = event.failure if event.status is None else str(event.status)
+            return f"[#{event.task}] {event.method} {event.url}: {came}, {event.duration * 1000:.0f} ms"
+    return None
+
+
+def _pretty(result: Any) -> str:
+    if isinstance(result, str):
+        return _safe(result, sys.stdout)
+    # JSON leaves the C1 control characters and those that turn the direction of text as they are.
+    return _safe(json.dumps(result, indent=2, ensure_ascii=not _unicode(sys.stdout)), sys.stdout)
+
+
+def _safe(text: str, stream: TextIO) -> str:
+    """Text that came from a guest or a file: on a terminal, control characters are escaped."""
+    if stream.isatty():
+        from capsule.journal.render import escape
+
+        return "\n".join(escape(line) for line in text.split("\n"))
+    return text
+
+
+def _write(stream: TextIO, text: str) -> None:
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def _unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _red(text: str) -> str:
+    coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return f"\x1b[1;31m{text}\x1b[0m" if coloured else text

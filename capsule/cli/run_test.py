@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from capsule.cli.run import interruptibly, read_arguments
+from capsule.errors import CapsuleError, UsageError
+
+
+def test_words_are_strings():
+    assert read_arguments(("a", "1", "-x"), None, None) == (["a", "1", "-x"], {})
+    assert read_arguments((), None, None) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[]", ([], {})),
+        ('[1, "a", null, [2]]', ([1, "a", None, [2]], {})),
+        ('{"name": [1]}', ([], {"name": [1]})),
+        ("[NaN]", None),
+    ],
+)
+def test_json_is_typed(text, expected, tmp_path):
+    found = read_arguments((), text, None)
+    path = tmp_path / "args.json"
+    path.write_text(text)
+    assert json.dumps(read_arguments((), None, path)) == json.dumps(found)
+    if expected is not None:
+        assert found == expected
+
+
+@pytest.mark.parametrize("text", ["", "{", "1", '"text"', "null", "[" * 200_000, "\ud800"])
+def test_json_that_is_no_list_and_no_object_is_a_usage_error_with_an_example(text):
+    with pytest.raises(UsageError, match="--args-json") as caught:
+        read_arguments((), text, None)
+    assert '{"name": "a"}' in str(caught.value.hint)
+
+
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path):
+    (tmp_path / "latin").write_bytes(b'["\xe9"]')
+    for name, words in (("missing", "can't be read"), (".", "can't be read"), ("latin", "not UTF-8")):
+        with pytest.raises(UsageError, match=words):
+            read_arguments((), None, tmp_path / name)
+
+
+def test_arguments_are_given_one_way(tmp_path):
+    for given in ((("a",), "[]", None), ((), "[]", tmp_path), (("a",), None, tmp_path)):
+        with pytest.raises(UsageError, match="one way"):
+            read_arguments(*given)
+
+
+def test_work_is_done_on_another_thread_and_its_result_or_error_comes_out():
+    assert interruptibly(lambda: threading.current_thread() is threading.main_thread()) is False
+
+    def fails():
+        raise CapsuleError("no", hint="yes")
+
+    with pytest.raises(CapsuleError, match="no"):
+        interruptibly(fails)

@@ -1,0 +1,242 @@
+"""``capsule.toml``: where it is, and what it says.
+
+Its folder is the project root. It has ``[workflow]``, ``[tasks]`` with a ``default_`` for each option
+of a task but its name (a name is one task's own), ``[limits]``, and a table for each frontend.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from capsule.errors import ConfigError, Location, PolicyError, UsageError
+from capsule.policy.grants import parse_path
+from capsule.policy.limits import Limits
+from capsule.policy.model import OPTIONS
+from capsule.policy.problems import invalid, name_hint, show
+from capsule.policy.resolve import DefaultValue, parse_option
+
+CONFIG_NAME = "capsule.toml"
+MAX_BYTES = 1024 * 1024
+
+FRONTEND_TABLES = ("python", "javascript")
+"""Frontends whose tables are accepted whether or not they are installed."""
+
+Locate = Callable[..., Location]
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """``[workflow]``; ``entrypoint`` is relative to the project root, with forward slashes."""
+
+    name: str | None = None
+    version: str | None = None
+    entrypoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A project's settings. Without a ``capsule.toml``, ``file`` is None and the rest is built-in.
+
+    ``tables`` holds the frontends' own tables, unchecked; ``digest`` is the SHA-256 of the file's
+    bytes in hex, empty without a file.
+    """
+
+    root: Path
+    file: Path | None = None
+    workflow: Workflow = field(default_factory=Workflow)
+    defaults: Mapping[str, DefaultValue] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    digest: str = ""
+
+
+def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
+    """The project root of a source (or of a folder), and its ``capsule.toml`` if there is one.
+
+    ``capsule.toml`` is looked for in the source's folder and upwards. Without one, the root is the
+    working directory when the source lies in it, else the source's folder. Symbolic links are resolved
+    first, in both arguments; the source need not exist. Raises `UsageError` for a path that no file can have.
+    """
+    try:
+        here = os.path.realpath(cwd)
+        real = os.path.realpath(os.path.join(here, source))  # noqa: PTH118
+    except ValueError:
+        raise UsageError(f"{show(str(source))} is not a path") from None
+    target = Path(real)
+    folder = target if target.is_dir() else target.parent
+    for candidate in (folder, *folder.parents):
+        config_file = candidate / CONFIG_NAME
+        if config_file.is_file():
+            return candidate, config_file
+    working = Path(here)
+    return (working if folder.is_relative_to(working) else folder), None
+
+
+def load_config(config_file: Path | None, root: Path, known_tables: Collection[str] = ()) -> Config:
+    """Reads and checks a ``capsule.toml``; with None, the built-in settings.
+
+    ``known_tables`` are the tables of installed frontends, besides `FRONTEND_TABLES`.
+    Raises `ConfigError`, with file and line, for what can't be read, isn't TOML, is larger than
+    `MAX_BYTES`, or has an unknown key or a bad value.
+    """
+    if config_file is None:
+        return Config(root)
+    data = _read(config_file)
+    text = _decode(data, config_file.name)
+    tables = _parse(text, config_file.name)
+    locate = _locator(text, config_file.name)
+    allowed = ("workflow", "tasks", "limits", *FRONTEND_TABLES, *known_tables)
+    for name, table in tables.items():
+        if name not in allowed:
+            kind = "table" if isinstance(table, dict) else "key"
+            hint = name_hint(name, dict.fromkeys(allowed))
+            raise ConfigError(f"unknown {kind} {show(name)}", hint=hint, location=locate(name))
+        if not isinstance(table, dict):
+            raise ConfigError(f"{name} is not a table", hint=f"write [{name}]", location=locate(name))
+        _refuse_dates(table, locate, name)
+    try:
+        return Config(
+            root=root,
+            file=config_file,
+            workflow=_workflow(tables.get("workflow", {}), locate),
+            defaults=_defaults(tables.get("tasks", {}), locate, config_file.name),
+            limits=Limits.parse(
+                tables.get("limits", {}), "[limits]", locate=lambda name: locate("limits", name)
+            ),
+            tables={
+                name: table for name, table in tables.items() if name not in ("workflow", "tasks", "limits")
+            },
+            digest=_digest(data),
+        )
+    except PolicyError as error:
+        raise ConfigError(error.message, hint=error.hint, location=error.location) from None
+
+
+def _workflow(table: Mapping[str, Any], locate: Locate) -> Workflow:
+    keys = ("name", "version", "entrypoint")
+    for key, value in table.items():
+        location = locate("workflow", key)
+        if key not in keys:
+            message = f"[workflow] has no {show(key)}"
+            raise ConfigError(message, hint=name_hint(key, keys), location=location)
+        if not isinstance(value, str) or not value:
+            raise invalid(f"[workflow] {key}", value, "not a text", "it in quotes", location)
+    entrypoint = table.get("entrypoint")
+    if entrypoint is not None:
+        entrypoint = parse_path(entrypoint, "[workflow] entrypoint", locate("workflow", "entrypoint"))
+    return Workflow(table.get("name"), table.get("version"), entrypoint)
+
+
+def _defaults(table: Mapping[str, Any], locate: Locate, file: str) -> dict[str, DefaultValue]:
+    keys = [f"default_{option}" for option in OPTIONS]
+    defaults = {}
+    for key, value in table.items():
+        location = locate("tasks", key)
+        if key not in keys:
+            near = f"default_{key}"
+            hint = f'did you mean "{near}"?' if near in keys else name_hint(key, keys)
+            raise ConfigError(f"[tasks] has no {show(key)}", hint=hint, location=location)
+        option = key.removeprefix("default_")
+        parsed = parse_option(option, value, location, name=f"[tasks] {key}")
+        defaults[option] = DefaultValue(parsed, f"{file} {key}")
+    return defaults
+
+
+def _refuse_dates(value: object, locate: Locate, *path: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_dates(item, locate, *path, key)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_dates(item, locate, *path)
+    elif not isinstance(value, str | int | float):
+        raise ConfigError(
+            f"{'.'.join(path)} is a date or a time", hint="put it in quotes", location=locate(*path)
+        )
+
+
+def _read(config_file: Path) -> bytes:
+    try:
+        with config_file.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(f"can't be read: {reason}", location=Location(config_file.name)) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"larger than {MAX_BYTES} bytes", location=Location(config_file.name))
+    return data
+
+
+def _decode(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        hint = "save the file as UTF-8"
+        raise ConfigError("not UTF-8 text", hint=hint, location=Location(name, line)) from None
+
+
+def _digest(data: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse(text).unwrap()
+    except (TOMLKitError, ValueError) as error:
+        problem = re.sub(" at line [0-9]+ col [0-9]+$", "", str(error))
+        # What tomlkit calls the place where a line or the file ends too early.
+        problem = problem.replace(r"Unexpected character: '\x00'", "Unexpected end")
+        location = Location(name, getattr(error, "line", None))
+        hint = 'texts need quotes, as in default_ram = "256MB"'
+        raise ConfigError(f"not valid TOML: {problem}", hint=hint, location=location) from None
+
+
+_TOKEN = (
+    r'"""(?:\\.|[^\\])*?"{3,5}' + r"|'''.*?'{3,5}"  # Texts over several lines.
+    r'|"(?:\\.|[^"\\\n])*"' + r"|'[^'\n]*'|#[^\n]*|\n|[\[\]{}=.]"
+    r"""|[^\s\[\]{}=.,#"']+"""
+)
+
+
+def _locator(text: str, file: str) -> Locate:
+    """A function from the path of a key to its place. ``text`` must be valid TOML.
+
+    tomlkit keeps no line numbers. A key within an inline table is placed where the table is.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    line, depth, in_value = 1, 0, False
+    for match in re.finditer(_TOKEN, text, re.DOTALL):
+        piece = match[0]
+        if piece == "\n":
+            if depth == 0:
+                key, in_value = (), False
+        elif in_value:
+            depth += (piece in "[{") - (piece in "]}")
+        elif piece == "]":
+            table = key
+            lines.setdefault(table, line)
+        elif piece == "=":
+            lines.setdefault((*table, *key), line)
+            in_value = True
+        elif piece not in "[." and not piece.startswith("#"):
+            key = (*key, piece[1:-1] if piece[0] in "\"'" else piece)
+        line += piece.count("\n")
+
+    def locate(*path: str) -> Location:
+        places = (lines.get(path[:length]) for length in range(len(path), 0, -1))
+        return Location(file, next((place for place in places if place is not None), None))
+
+    return locate

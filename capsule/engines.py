@@ -1,0 +1,86 @@
+"""Engines: components that run programs of one language, built once per machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_key
+
+from capsule.artifact import EngineReference
+from capsule.errors import BuildError
+from capsule.frontend.spec import Engine
+from capsule.user_cache import user_store
+
+if TYPE_CHECKING:
+    from wasmtime.component import Component
+
+FORMAT_VERSION = 1
+BUILD_TIMEOUT = 1800.0
+
+Progress = Callable[[str], None]
+
+
+def engine_key(engine: Engine) -> Key:
+    """The engine's key in the store: its recipe's, under the format of today."""
+    return derive_key(
+        format_version=FORMAT_VERSION, toolchain={engine.name: engine.version}, digests={"recipe": engine.key}
+    )
+
+
+def engine_wasm(engine: Engine, progress: Progress) -> bytes:
+    """The engine's bytes, built on first use. Raises `BuildError`."""
+    return _entry(engine, progress).read()
+
+
+def built_engine_digest(reference: EngineReference) -> str | None:
+    """The SHA-256 of an engine that was built on this machine, in hex; None when there is none.
+
+    ``reference`` may be anybody's claim: what it names counts only when the digest agrees.
+    """
+    if not re.fullmatch("[0-9a-f]{32}", reference.key):
+        return None
+    entry = user_store("engines").get(Key(reference.key), name=reference.name, verify="stat")
+    return None if entry is None else entry.sha256
+
+
+def compiled_name(engine: str) -> str:
+    """What an engine's compiled code is called."""
+    return f"{engine}-engine"
+
+
+def engine_component(engine: Engine, progress: Progress) -> Component:
+    """The engine, compiled for this machine, built on first use. Raises `BuildError`."""
+    from capsule.runtime.compiled import compiled_component
+
+    # The key decides the bytes: neither they nor their digest are needed when compiled code is there.
+    return compiled_component(
+        {"engine": engine_key(engine)},
+        lambda: engine_wasm(engine, progress),
+        name=compiled_name(engine.name),
+        progress=progress,
+    )
+
+
+def _entry(engine: Engine, progress: Progress) -> Entry:
+    store = user_store("engines")
+    try:
+        entry, _ = store.get_or_build(
+            engine_key(engine),
+            lambda: engine.build(progress),
+            name=engine.name,
+            verify="stat",
+            timeout=BUILD_TIMEOUT,
+            on_wait=lambda owner: progress(
+                f"waiting for another process that builds the {engine.name} engine"
+            ),
+        )
+    except StoreReadOnly as error:
+        raise BuildError(
+            f"the {engine.name} engine can't be kept: {error}",
+            hint="set CAPSULE_CACHE_DIR to a folder that you can write",
+        ) from None
+    except StoreError as error:
+        raise BuildError(f"the {engine.name} engine can't be kept: {error}") from None
+    return entry

@@ -1,0 +1,1 @@
+"""The plugin contract (`spec`) and the one place that calls plugins (`manager`)."""

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import types
+from pathlib import Path
+
+import pytest
+
+from capsule.errors import UsageError
+from capsule.frontend.manager import Plugins
+from capsule.frontend.spec import Engine, hookimpl
+
+
+class Good:
+    """The least that a frontend can be."""
+
+    name = "good"
+    version = "1"
+    suffixes = (".good",)
+
+    def inputs(self, source, host):
+        raise NotImplementedError
+
+    def discover(self, source, inputs, host):
+        raise NotImplementedError
+
+    def compile(self, source, inputs, host, *, snapshot):
+        raise NotImplementedError
+
+    def engine(self, source) -> Engine | None:
+        return None
+
+    def doctor(self):
+        return ()
+
+
+def plugin(*frontends):
+    """A plugin module that brings these frontends."""
+    module = types.ModuleType("plugin")
+
+    @hookimpl
+    def capsule_frontends():
+        return list(frontends)
+
+    module.capsule_frontends = capsule_frontends
+    return module
+
+
+class Point:
+    """An entry point, as `importlib.metadata` has it."""
+
+    def __init__(self, name, loaded, distribution="capsule-good"):
+        self.name = name
+        self.value = "module:attribute"
+        self.dist = types.SimpleNamespace(name=distribution, version="1.0") if distribution else None
+        self._loaded = loaded
+
+    def load(self):
+        return self._loaded() if isinstance(self._loaded, types.FunctionType) else self._loaded
+
+
+def plugins(*points):
+    return Plugins(lambda: list(points))
+
+
+def fails(error):
+    def load():
+        raise error
+
+    return load
+
+
+def test_a_plugin_brings_its_frontends_by_suffix():
+    frontend = Good()
+    found = plugins(Point("good", plugin(frontend)))
+    assert found.frontends == (frontend,)
+    assert found.frontend_for(Path("a.GOOD")) is frontend
+    [one] = found.all
+    assert (one.name, one.distribution, one.version, one.problem) == ("good", "capsule-good", "1.0", None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("no such module"), SyntaxError("bad"), SystemExit(3), RuntimeError("x"), MemoryError()],
+)
+def test_a_plugin_that_cannot_be_loaded_is_reported_and_the_others_work(error):
+    found = plugins(Point("bad", fails(error), "capsule-bad"), Point("good", plugin(Good())))
+    assert [frontend.name for frontend in found.frontends] == ["good"]
+    [broken] = found.broken
+    assert broken.name == "bad"
+    assert type(error).__name__ in broken.problem
+
+
+def test_a_plugin_whose_hook_raises_is_broken():
+    module = types.ModuleType("plugin")
+
+    @hookimpl
+    def capsule_frontends():
+        raise ZeroDivisionError("in the hook")
+
+    module.capsule_frontends = capsule_frontends
+    found = plugins(Point("bad", module))
+    assert found.frontends == ()
+    assert "in the hook" in found.broken[0].problem
+
+
+def test_a_plugin_with_a_hook_that_does_not_exist_is_broken():
+    module = types.ModuleType("plugin")
+
+    @hookimpl
+    def capsule_frontend():
+        return []
+
+    module.capsule_frontend = capsule_frontend
+    assert "capsule_frontend" in plugins(Point("bad", module)).broken[0].problem
+
+
+def test_a_frontend_that_lacks_a_method_is_named_with_what_it_lacks():
+    class Half(Good):
+        compile = None
+
+    half = Half()
+    del Half.compile
+    Half.doctor = Good.doctor
+
+    class Empty:
+        name = "empty"
+
+    found = plugins(Point("bad", plugin(Empty())))
+    assert "Empty is not a Frontend" in found.broken[0].problem
+    assert "compile" in found.broken[0].problem
+    assert half.name == "good"
+
+
+@pytest.mark.parametrize("suffix", ["good", ".GOOD"])
+def test_a_suffix_has_its_dot_and_is_lower_case(suffix):
+    class Odd(Good):
+        suffixes = (suffix,)
+
+    assert suffix in plugins(Point("odd", plugin(Odd()))).broken[0].problem
+
+
+def test_without_a_frontend_the_error_names_the_distribution_to_install():
+    for suffix, distribution, extra in ((".py", "capsule-python", "python"), (".ts", "capsule-js", "js")):
+        with pytest.raises(UsageError, match="no frontend") as caught:
+            plugins().frontend_for(Path(f"main{suffix}"))
+        assert f"pip install {distribution}" in caught.value.hint
+        assert f"capsule-run[{extra}]" in caught.value.hint
+
+
+def test_with_a_broken_frontend_the_error_says_that_it_is_broken():
+    found = plugins(Point("python", fails(ImportError("no wasm")), "capsule-python"))
+    with pytest.raises(UsageError, match="no wasm") as caught:
+        found.frontend_for(Path("main.py"))
+    assert "--force-reinstall capsule-python" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["main.rb", "main", ".py"])
+def test_an_unknown_suffix_lists_those_that_are_known(name):
+    with pytest.raises(UsageError) as caught:
+        plugins(Point("good", plugin(Good()))).frontend_for(Path(name))
+    assert ".good" in caught.value.hint
+    assert ".wasm" in caught.value.hint
+
+
+def test_plugins_are_loaded_when_they_are_first_asked_for():
+    asked = []
+    found = Plugins(lambda: asked.append(1) or [])
+    assert asked == []
+    assert found.frontends == ()
+    assert found.all == ()
+    assert asked == [1]
+
+
+def test_an_entry_point_without_a_distribution_is_named_by_its_module():
+    [one] = plugins(Point("good", plugin(Good()), None)).all
+    assert one.distribution == "module:attribute".partition(".")[0]

@@ -1,0 +1,73 @@
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from capsule.frontend.process import end_children, run_tool
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+PARENT = (
+    "import subprocess, sys, time, pathlib;"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+    "pathlib.Path('pid').write_text(str(child.pid)); time.sleep(60)"
+)
+
+
+def test_a_tool_s_status_and_output_come_back(tmp_path):
+    done = run_tool(
+        [
+            sys.executable,
+            "-c",
+            "import sys, os; print(os.getcwd()); print('e', file=sys.stderr); sys.exit(3)",
+        ],
+        cwd=tmp_path,
+        timeout=30,
+    )
+    assert done.status == 3
+    assert str(tmp_path.resolve()) in done.output
+    assert "e" in done.output
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks the grandchild up in /proc")
+def test_a_tool_over_its_time_is_killed_with_its_children(tmp_path):
+    with pytest.raises(TimeoutError):
+        run_tool([sys.executable, "-c", PARENT], cwd=tmp_path, timeout=2)
+    time.sleep(0.2)
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks the grandchild up in /proc")
+def test_an_interrupted_host_leaves_no_tool_behind(tmp_path):
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.append(run_tool([sys.executable, "-c", PARENT], cwd=tmp_path, timeout=60))
+    )
+    thread.start()
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.02)
+    end_children()
+    thread.join(10)
+    assert results[0].status != 0
+    time.sleep(0.2)
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_tool_gets_the_given_environment_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_THE_HOST", "1")
+    done = run_tool(
+        [sys.executable, "-c", "import os; print('SECRET_OF_THE_HOST' in os.environ, os.environ.get('A'))"],
+        cwd=tmp_path,
+        environment={"A": "b", "PATH": os.environ["PATH"]},
+        timeout=30,
+    )
+    assert done.output.split() == ["False", "b"]

@@ -1,0 +1,120 @@
+"""From an artifact to something that can run: compiled code, program, files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from capsule.artifact import Artifact, ProgramTable
+from capsule.engines import built_engine_digest, compiled_name, engine_component
+from capsule.errors import ArtifactError
+from capsule.frontend.spec import Engine
+from capsule.runtime.compiled import compiled_component
+from capsule.runtime.loaded import Loaded
+from capsule.user_cache import private_folder
+
+Progress = Callable[[str], None]
+
+LARGEST_FILE_COUNT = 50_000
+
+
+def load(artifact: Artifact, engine: Engine | None, *, name: str, progress: Progress) -> Loaded:
+    """Makes an artifact ready to run. ``engine`` is what a thin artifact needs.
+
+    Raises `ArtifactError` and `BuildError`.
+    """
+    if artifact.component:
+        digest = hashlib.sha256(artifact.component).hexdigest()
+        identity, stem = {"component": digest}, Path(name).stem
+        if artifact.engine is not None and built_engine_digest(artifact.engine) == digest:
+            # The engine of this machine, which is compiled already, or will be of use to others.
+            identity, stem = {"engine": artifact.engine.key}, compiled_name(artifact.engine.name)
+        component = compiled_component(identity, lambda: artifact.component, name=stem, progress=progress)
+        check_exports(component, name, needs_load=artifact.engine is not None)
+    elif engine is not None:
+        component = engine_component(engine, progress)
+    else:
+        raise ArtifactError(
+            f"{name} needs an engine and does not bring it",
+            hint="export it again with 'capsule build --export', from its source",
+        )
+    table = artifact.table()
+    files = None
+    if table is not None and table.has_files:
+        assert artifact.program is not None
+        files = unpack_files(table, artifact.program)
+    return Loaded(artifact.manifest, component, table, files)
+
+
+def check_exports(component: object, name: str, *, needs_load: bool) -> None:
+    """Raises `ArtifactError`, naming them, when a component's imports or exports are not the contract's."""
+    from capsule.runtime.engine import engine
+    from capsule.runtime.linker import CONTRACT, CONTRACT_VERSION, INTERFACES
+
+    kind = component.type  # type: ignore[attr-defined]
+    known = {f"{CONTRACT}/{interface}@{CONTRACT_VERSION}" for interface in INTERFACES}
+    unknown = [
+        imported for imported in kind.imports(engine()) if imported not in known and not _is_wasi(imported)
+    ]
+    if unknown:
+        raise ArtifactError(
+            f"{name} imports what this host does not offer: {', '.join(sorted(unknown)[:10])}",
+            hint="capsule offers WASI 0.2 without wasi:http, and the interfaces of capsule:runtime@1.0.0",
+        )
+    exports = kind.exports(engine())
+    missing = [export for export in ("run", *(("load",) if needs_load else ())) if export not in exports]
+    if missing:
+        raise ArtifactError(
+            f"{name} does not export {' and '.join(missing)}, as the world capsule:runtime/task has it"
+        )
+
+
+def _is_wasi(name: str) -> bool:
+    package, _, version = name.partition("@")
+    interface = package.partition("/")[0]
+    return version.startswith("0.2.") and interface in (
+        "wasi:cli",
+        "wasi:clocks",
+        "wasi:filesystem",
+        "wasi:io",
+        "wasi:random",
+        "wasi:sockets",
+    )
+
+
+def unpack_files(table: ProgramTable, packed: bytes) -> Path:
+    """The program's files as a folder in the user's cache, by the digest of the packed program.
+
+    Raises `ArtifactError` for a path that leaves the folder.
+    """
+    parent = private_folder("files")
+    digest = hashlib.sha256(packed).hexdigest()
+    folder = parent / digest
+    if folder.is_dir():
+        return folder
+    making = parent / f".{digest}.{uuid.uuid4().hex}"
+    making.mkdir(mode=0o700)
+    try:
+        for count, (name, content) in enumerate(table.files()):
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not path.parts:
+                raise ArtifactError(f"the program has a file at the impossible path {name[:200]!r}")
+            if count >= LARGEST_FILE_COUNT:
+                raise ArtifactError(f"the program has more than {LARGEST_FILE_COUNT} files")
+            target = making.joinpath(*path.parts)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    file.write(content)
+            except OSError as error:
+                raise ArtifactError(f"the program's file {name[:200]!r} can't be unpacked: {error}") from None
+        with suppress(OSError):  # another process was quicker
+            os.rename(making, folder)  # noqa: PTH104
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return folder

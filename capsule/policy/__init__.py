@@ -1,0 +1,1 @@
+"""The frozen policy of a task, and what it is parsed from."""

@@ -1,0 +1,1 @@
+"""The executor: from an artifact and a call to an outcome."""

@@ -1,0 +1,47 @@
+"""The one linker of a process: WASI, and the host's side of the contract.
+
+WASI comes without sockets' name look-up and without ``wasi:http``: neither knows of an allow-list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from capsule.runtime.engine import engine, keep_for_ever
+from capsule.runtime.host.clock import CLOCK
+from capsule.runtime.host.codec import CODEC
+from capsule.runtime.host.guest import guarded
+from capsule.runtime.host.http import HTTP
+from capsule.runtime.host.program import PROGRAM
+from capsule.runtime.host.tasks import PENDING, TASKS
+
+if TYPE_CHECKING:
+    from wasmtime.component import Linker
+
+CONTRACT = "capsule:runtime"
+CONTRACT_VERSION = "1.0.0"
+
+INTERFACES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+    "pending": PENDING,
+    "tasks": TASKS,
+    "http": HTTP,
+    "clock": CLOCK,
+    "codec": CODEC,
+    "program": PROGRAM,
+}
+
+
+@lru_cache(maxsize=1)
+def linker() -> Linker:
+    """The linker that every sandbox is instantiated with. Host functions find their guest by thread."""
+    from wasmtime.component import Linker
+
+    made = Linker(engine())
+    made.add_wasip2()
+    for interface, functions in INTERFACES.items():
+        with made.root() as root, root.add_instance(f"{CONTRACT}/{interface}@{CONTRACT_VERSION}") as instance:
+            for name, function in functions.items():
+                instance.add_func(name, guarded(function))
+    return keep_for_ever(made)

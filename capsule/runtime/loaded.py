@@ -1,0 +1,23 @@
+"""An artifact, ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capsule.artifact import ProgramTable
+from capsule.manifest import Manifest
+
+if TYPE_CHECKING:
+    from wasmtime.component import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A manifest, compiled code, and for an engine's program its table and its folder of files."""
+
+    manifest: Manifest
+    component: Component
+    program: ProgramTable | None = None
+    files: Path | None = None

@@ -1,0 +1,191 @@
+"""Which folders of the host a sandbox sees, and where.
+
+A task's ``allowed_files`` are folders below the project root; inside the sandbox the root is ``/``,
+which is also the guest's working directory, so ``./output/x`` means the same on both sides. Mounts
+are the operator's own grants: they may lie anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from capsule.errors import PolicyError, UsageError
+from capsule.policy.model import FileGrant
+
+DESCRIPTORS = Path("/proc/self/fd")
+"""Where Linux shows a process its descriptors as paths."""
+
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+PROGRAM_FILES = "/app"
+"""Where a program's own files are mounted, read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preopen:
+    """A folder of the host, real path and absolute, at a path in the sandbox."""
+
+    host: Path
+    guest: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """An operator's grant: ``--mount HOST[::GUEST][:ro|:rw]``."""
+
+    host: Path
+    guest: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """What no writable folder may cover: it decides what runs next time.
+
+    ``allowed`` is ``[limits] allow_project_writes``.
+    """
+
+    paths: tuple[Path, ...]
+    allowed: bool = False
+
+    @classmethod
+    def of(cls, root: Path, inputs: Iterable[Path], *, allowed: bool) -> Protected:
+        """What has to be protected in a project: its settings, its store, and what is being run."""
+        settings = (root / ".capsule", root / "capsule.toml", root / ".env")
+        return cls((*settings, *inputs), allowed)
+
+    def covered_by(self, folder: Path) -> Path | None:
+        """What a writable ``folder`` would cover, or None."""
+        if self.allowed:
+            return None
+        for path in self.paths:
+            real = Path(os.path.realpath(path))
+            if real == folder or folder in real.parents or real in folder.parents:
+                return path
+        return None
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[str]:
+    """A path by which to open ``folder`` (real and absolute), that nobody can redirect any more.
+
+    A task may write near a folder that another one is granted: between our check and wasmtime's open it
+    could put a symbolic link in its place. So the folder is opened here, part by part and following no
+    links, and handed over by its descriptor. Raises `PolicyError` when it isn't a folder any more.
+    """
+    if not DESCRIPTORS.is_dir():
+        yield str(folder)
+        return
+    with ExitStack() as open_folders:
+        descriptor = os.open("/", FOLDER_FLAGS)
+        open_folders.callback(os.close, descriptor)
+        try:
+            for part in folder.parts[1:]:
+                descriptor = os.open(part, FOLDER_FLAGS, dir_fd=descriptor)
+                open_folders.callback(os.close, descriptor)
+        except OSError as error:
+            raise PolicyError(
+                f"{folder.name} can't be opened as a folder: {error.strerror or error}"
+            ) from None
+        yield str(DESCRIPTORS / str(descriptor))
+
+
+def parse_mount(text: str, cwd: Path) -> Mount:
+    """Reads ``HOST[::GUEST][:ro|:rw]``; HOST is relative to ``cwd``, and writable unless it says ``:ro``.
+
+    Without GUEST the folder appears in the sandbox under the path that was given.
+    Raises `UsageError`.
+    """
+    rest, writable = text, True
+    for suffix, mode in ((":ro", False), (":rw", True)):
+        if rest.endswith(suffix):
+            rest, writable = rest.removesuffix(suffix), mode
+            break
+    host_text, separator, guest_text = rest.partition("::")
+    accepted = "HOST[::GUEST][:ro|:rw], like ./data::/data:ro"
+    if not host_text or "\0" in text or (separator and not guest_text):
+        raise UsageError(f"--mount {text!r} is not of the form {accepted}")
+    host = Path(os.path.realpath(cwd / Path(host_text).expanduser()))
+    if not host.is_dir():
+        raise UsageError(
+            f"--mount {text!r}: {host_text} is not a folder",
+            hint=f"mkdir -p {host_text}  # or another folder",
+        )
+    guest = PurePosixPath("/") / (guest_text or Path(host_text).as_posix())
+    if ".." in guest.parts:
+        if guest_text:
+            raise UsageError(f"--mount {text!r}: the path in the sandbox can't have '..'")
+        guest = PurePosixPath("/") / host.name
+    return Mount(host, str(guest), writable)
+
+
+def mount_preopens(mounts: Iterable[Mount], protected: Protected) -> list[Preopen]:
+    """The operator's mounts. Raises `UsageError` for a writable one that covers what is protected."""
+    preopens = []
+    for mount in mounts:
+        covered = protected.covered_by(mount.host) if mount.writable else None
+        if covered is not None:
+            raise UsageError(
+                f"the mount {mount.host} is writable and covers {covered.name}, which decides what runs next",
+                hint="mount it read-only (:ro), mount a folder below it, or set "
+                "allow_project_writes = true under [limits] in capsule.toml",
+            )
+        preopens.append(Preopen(mount.host, mount.guest, mount.writable))
+    return preopens
+
+
+def grant_preopens(
+    grants: Iterable[FileGrant], root: Path, protected: Protected, *, origin: str
+) -> list[Preopen]:
+    """A task's ``allowed_files``, below ``root``.
+
+    A writable folder that isn't there is made; a read-only one that isn't there is left out, so that
+    the guest finds no such file. Raises `PolicyError` for a path that leads out of the root through a
+    symbolic link, that is no folder, or that is writable and covers what is protected.
+    """
+    preopens = []
+    real_root = Path(os.path.realpath(root))
+    for grant in grants:
+        try:
+            preopen = _granted(grant, real_root, protected, origin)
+        except OSError as error:  # it can't be made, or somebody moves it about while we look
+            reason = error.strerror or str(error)
+            raise PolicyError(f"allowed_files: {grant.path!r} ({origin}) can't be used: {reason}") from None
+        if preopen is not None:
+            preopens.append(preopen)
+    return preopens
+
+
+def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: str) -> Preopen | None:
+    relative = PurePosixPath(grant.path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise PolicyError(f"allowed_files: {grant.path!r} ({origin}) is not a path below the project root")
+    folder = Path(os.path.realpath(real_root / relative))
+    if folder != real_root and real_root not in folder.parents:
+        raise PolicyError(
+            f"allowed_files: {grant.path!r} ({origin}) leads out of the project through a symbolic link",
+            hint="name a folder inside the project, or grant the other one with --mount",
+        )
+    covered = protected.covered_by(folder) if grant.writable else None
+    if covered is not None:
+        raise PolicyError(
+            f"allowed_files: {grant.path!r} ({origin}) is writable and covers {covered.name}, "
+            "which decides what runs next",
+            hint=f'grant it read-only ({{"path": "{grant.path}", "mode": "ro"}}), a folder below it, '
+            "or set allow_project_writes = true under [limits] in capsule.toml",
+        )
+    if not folder.exists():
+        if not grant.writable:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        raise PolicyError(
+            f"allowed_files: {grant.path!r} ({origin}) is not a folder",
+            hint="allowed_files takes folders; name the folder that the file lies in",
+        )
+    return Preopen(folder, str(PurePosixPath("/") / relative), grant.writable)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from capsule.errors import PolicyError, UsageError
+from capsule.policy.model import FileGrant
+from capsule.runtime.preopens import (
+    Mount,
+    Preopen,
+    Protected,
+    grant_preopens,
+    mount_preopens,
+    opened,
+    parse_mount,
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "project"
+    (folder / "data").mkdir(parents=True)
+    (folder / "src").mkdir()
+    (folder / "src/main.py").write_text("")
+    (folder / ".capsule").mkdir()
+    return folder
+
+
+def protected(root, *, allowed=False):
+    return Protected.of(root, (root / "src/main.py",), allowed=allowed)
+
+
+def grants(root, *paths, writable=True, allowed=False):
+    return grant_preopens(
+        [FileGrant(path, writable) for path in paths],
+        root,
+        protected(root, allowed=allowed),
+        origin="main.py:3",
+    )
+
+
+def test_a_granted_folder_appears_at_its_own_path_below_the_guests_root(root):
+    assert grants(root, "data") == [Preopen(root / "data", "/data", True)]
+    assert grants(root, "new/deep", writable=True) == [Preopen(root / "new/deep", "/new/deep", True)]
+    assert grants(root, ".", writable=False) == [Preopen(root, "/", False)]
+
+
+@pytest.mark.parametrize("path", ["../up", "data/../../up", "/etc", "data/.."])
+def test_a_path_that_leaves_the_root_is_refused(root, path):
+    with pytest.raises(PolicyError, match="below the project root") as caught:
+        grants(root, path, writable=False)
+    assert "main.py:3" in caught.value.message
+
+
+def test_a_link_out_of_the_root_is_refused_and_one_within_is_followed(root, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (root / "out").symlink_to(tmp_path / "outside")
+    (root / "in").symlink_to(root / "data")
+    with pytest.raises(PolicyError, match="symbolic link"):
+        grants(root, "out", writable=False)
+    assert grants(root, "in") == [Preopen(root / "data", "/in", True)]
+
+
+def test_a_link_out_of_the_root_further_up_is_refused(root, tmp_path):
+    (tmp_path / "outside/deep").mkdir(parents=True)
+    (root / "out").symlink_to(tmp_path / "outside")
+    with pytest.raises(PolicyError, match="symbolic link"):
+        grants(root, "out/deep")
+    with pytest.raises(PolicyError, match="symbolic link"):
+        grants(root, "out/not/there")
+    assert not (tmp_path / "outside/not").exists()
+
+
+@pytest.mark.parametrize("path", [".", "src", ".capsule", ".capsule/wasm"])
+def test_a_writable_folder_over_what_is_protected_is_refused_and_a_read_only_one_is_not(root, path):
+    (root / ".capsule/wasm").mkdir()
+    with pytest.raises(PolicyError, match="decides what runs next") as caught:
+        grants(root, path)
+    assert "allow_project_writes" in str(caught.value.hint)
+    assert len(grants(root, path, writable=False)) == 1
+    assert len(grants(root, path, allowed=True)) == 1
+
+
+def test_a_link_to_what_is_protected_is_seen_through(root):
+    (root / "data/link").symlink_to(root / ".capsule")
+    with pytest.raises(PolicyError, match="decides what runs next"):
+        grants(root, "data/link")
+
+
+def test_what_is_protected_is_seen_through_its_own_links(root, tmp_path):
+    """A `.capsule` that is a link protects what it leads to."""
+    (root / ".capsule").rmdir()
+    (root / ".capsule").symlink_to(root / "data")
+    with pytest.raises(PolicyError, match="decides what runs next"):
+        grants(root, "data")
+
+
+def test_a_missing_folder_is_made_when_writable_and_left_out_when_not(root):
+    assert grants(root, "absent", writable=False) == []
+    assert not (root / "absent").exists()
+    grants(root, "made/deep")
+    assert (root / "made/deep").is_dir()
+
+
+def test_a_file_is_no_folder(root):
+    (root / "data/file").write_text("")
+    for writable in (True, False):
+        with pytest.raises(PolicyError, match="not a folder"):
+            grants(root, "data/file", writable=writable)
+
+
+@pytest.mark.parametrize(
+    ("text", "guest", "writable"),
+    [
+        ("data", "/data", True),
+        ("./data:ro", "/data", False),
+        ("data:rw", "/data", True),
+        ("data::/in", "/in", True),
+        ("data::in:ro", "/in", False),
+        ("src/../data", "/data", True),
+    ],
+)
+def test_a_mount_is_read(root, text, guest, writable):
+    assert parse_mount(text, root) == Mount(root / "data", guest, writable)
+
+
+def test_a_mount_by_absolute_path_appears_there(root):
+    assert parse_mount(str(root / "data"), Path("/")).guest == str(root / "data")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "::/x", "data::", ":ro", "a\0b", "missing", "src/main.py", "data::../x"]
+)
+def test_a_mount_that_cannot_be_read_is_a_usage_error(root, text):
+    with pytest.raises(UsageError, match="--mount"):
+        parse_mount(text, root)
+
+
+def test_a_writable_mount_over_the_project_is_refused_and_a_read_only_one_is_not(root, tmp_path):
+    for folder in (root, tmp_path, root / ".capsule"):
+        with pytest.raises(UsageError, match="decides what runs next"):
+            mount_preopens([Mount(folder, "/m", True)], protected(root))
+        assert mount_preopens([Mount(folder, "/m", False)], protected(root)) == [Preopen(folder, "/m", False)]
+    assert mount_preopens([Mount(root, "/m", True)], protected(root, allowed=True))
+
+
+def test_an_opened_folder_is_the_one_that_was_checked(root):
+    (root / "data/in.txt").write_text("checked")
+    with opened(root / "data") as path:
+        (root / "data").rename(root / "moved")
+        (root / "data").symlink_to("/")
+        assert (Path(path) / "in.txt").read_text() == "checked"
+
+
+def test_a_folder_that_became_a_link_is_not_opened(root, tmp_path):
+    (root / "data").rename(root / "moved")
+    (root / "data").symlink_to(tmp_path)
+    with pytest.raises(PolicyError, match="data can't be opened"), opened(root / "data"):
+        pass
+    with pytest.raises(PolicyError, match="can't be opened"), opened(root / "data/deeper"):
+        pass

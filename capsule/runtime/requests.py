@@ -1,0 +1,128 @@
+"""HTTP requests of a run: counted, bounded, recorded, and made as each task's policy allows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from capsule.runtime import events
+from capsule.runtime.host.http_wire import RequestFailure, parse_request, render_response
+from capsule.runtime.interrupt import Interrupt
+
+if TYPE_CHECKING:
+    from capsule.runtime.host.http_fetch import Fetcher, Hop, HostPolicy
+    from capsule.runtime.host.http_policy import Target
+
+
+class Requests:
+    """The requests of one run. ``count`` and ``size`` (bytes both ways) are its budget, None for no limit.
+
+    ``ceiling`` is ``[limits] allowed_hosts``: every request has to pass it besides the task's own list.
+    """
+
+    def __init__(self, count: int | None, size: int | None, ceiling: tuple[str, ...] | None) -> None:
+        self._count_left = count
+        self._bytes_left = size
+        self._ceiling = ceiling
+        self._lock = threading.Lock()
+        self._fetchers: dict[tuple[str, ...], Fetcher] = {}
+
+    def make(
+        self,
+        text: str,
+        hosts: tuple[str, ...],
+        interrupt: Interrupt,
+        *,
+        run: str,
+        task: int,
+        emit: Callable[[events.Event], None],
+    ) -> str:
+        """Makes the request that a guest asks for in ``text``. Raises `RequestFailure`."""
+
+        def record(hop: Hop) -> None:
+            emit(
+                events.Requested(
+                    run,
+                    task,
+                    time.time() - hop.duration,
+                    hop.method,
+                    hop.url,
+                    hop.status,
+                    hop.failure,
+                    hop.duration,
+                    hop.sent,
+                    hop.received,
+                )
+            )
+
+        try:
+            request = parse_request(text)
+            self._spend(1, len(request.body))
+            response = self._fetcher(hosts).fetch(request, interrupt.deadline, record)
+            self._spend(0, len(response.body))
+            return render_response(response)
+        except RequestFailure as failed:
+            if failed.reason == "denied":
+                emit(events.Refused(run, task, time.time(), "allowed_hosts", failed.message))
+            raise
+
+    def close(self) -> None:
+        """Ends the requests that are under way: the run is over."""
+        with self._lock:
+            fetchers = list(self._fetchers.values())
+        for fetcher in fetchers:
+            fetcher.close()
+
+    def _fetcher(self, hosts: tuple[str, ...]) -> Fetcher:
+        from capsule.runtime.host.http_fetch import Fetcher
+        from capsule.runtime.host.http_policy import AllowList
+
+        with self._lock:
+            fetcher = self._fetchers.get(hosts)
+            if fetcher is None:
+                allow: HostPolicy = AllowList(hosts)
+                if self._ceiling is not None:
+                    allow = Both(allow, AllowList(self._ceiling, name="[limits] allowed_hosts"))
+                fetcher = self._fetchers[hosts] = Fetcher(allow)
+            return fetcher
+
+    def _spend(self, count: int, size: int) -> None:
+        with self._lock:
+            if self._count_left is not None:
+                if self._count_left < count:
+                    raise RequestFailure(
+                        "denied", "the run has made all its requests ([limits] http_requests)"
+                    )
+                self._count_left -= count
+            if self._bytes_left is not None:
+                if self._bytes_left < size:
+                    raise RequestFailure(
+                        "too-large", "the run's requests took all their bytes ([limits] http_bytes)"
+                    )
+                self._bytes_left -= size
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Two allow-lists that both have to agree: a task's own, and the ceiling.
+
+    A ceiling of ``*`` can't be told by patterns alone: a task that names a host may reach it at a
+    private address, and under the ceiling it may not.
+    """
+
+    own: HostPolicy
+    ceiling: HostPolicy
+
+    def check_url(self, url: str) -> Target:
+        """Where a URL leads. Raises `RequestFailure`."""
+        self.ceiling.check_url(url)
+        return self.own.check_url(url)
+
+    def check_addresses(self, target: Target, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Those addresses, when both agree to each. Raises `RequestFailure`."""
+        found = tuple(addresses)
+        self.ceiling.check_addresses(target, found)
+        return self.own.check_addresses(target, found)

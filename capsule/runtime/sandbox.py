@@ -1,0 +1,167 @@
+"""One store, one instance, one call: a sandbox, never used again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from capsule.runtime import ending  # noqa: F401  # from now on, the process ends in order
+from capsule.runtime.engine import engine
+from capsule.runtime.export import call_export
+from capsule.runtime.host.guest import Guest, enter
+from capsule.runtime.interrupt import arm, hand_over, rearm
+from capsule.runtime.linker import linker
+from capsule.runtime.preopens import Preopen, opened
+
+if TYPE_CHECKING:
+    from wasmtime.component import Component
+
+UNLIMITED_MEMORY = -1
+
+LOAD_FUEL = 20_000_000_000
+"""Fuel for a program's top level: importing large pure-Python packages takes some 5e9."""
+
+LOAD_SECONDS = 60.0
+"""Wall clock for instantiating a sandbox and running a program's top level."""
+
+TABLE_ELEMENTS = 200_000
+INSTANCES = 64
+TABLES = 64
+MEMORIES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a sandbox is made of and what it may use.
+
+    ``ram`` is bytes, None for what wasm32 allows. ``until`` (`time.monotonic`) is when its run has to end,
+    None for no such time: it bounds loading and running alike. ``ahead`` is whether a sandbox that was
+    prepared ahead will do.
+    """
+
+    component: Component
+    preopens: tuple[Preopen, ...]
+    environment: Mapping[str, str]
+    ram: int | None
+    on_stdout: Callable[[bytes], None]
+    on_stderr: Callable[[bytes], None]
+    until: float | None = None
+    ahead: bool = False
+
+
+class LoadFailed(Exception):
+    """The program's top level raised: ``details`` is what the engine says of it, parsed but not trusted."""
+
+    def __init__(self, details: Mapping[str, Any]) -> None:
+        super().__init__(str(details.get("message")))
+        self.details = details
+
+
+class Sandbox:
+    """A fresh sandbox: made, loaded, called once and closed, on one thread at a time.
+
+    Every method that enters the guest raises `wasmtime.WasmtimeError` for a trap.
+    """
+
+    def __init__(self, setting: Setting, guest: Guest) -> None:
+        import wasmtime
+
+        self._guest = guest
+        self.load_seconds = 0.0
+        self.load_fuel = 0
+        self._granted = 0
+        self._until = setting.until
+        enter(guest)
+        started = time.monotonic()
+        self._store = wasmtime.Store(engine())
+        try:
+            self._store.set_limits(
+                memory_size=UNLIMITED_MEMORY if setting.ram is None else setting.ram,
+                table_elements=TABLE_ELEMENTS,
+                instances=INSTANCES,
+                tables=TABLES,
+                memories=MEMORIES,
+            )
+            self._refuel(LOAD_FUEL)
+            guest.interrupt.deadline = self._deadline(LOAD_SECONDS)
+            self._armed = arm(self._store, guest.interrupt)
+            self._store.set_wasi(_wasi(setting))
+            self._instance = linker().instantiate(self._store, setting.component)
+        except BaseException:
+            self.close()
+            raise
+        self.load_seconds = time.monotonic() - started
+
+    def load(self) -> None:
+        """Runs the program's top level, under a budget of its own. Raises `LoadFailed`."""
+        function = self._instance.get_func(self._store, "load")
+        if function is None:  # a component of its own needs no loading
+            return
+        started = time.monotonic()
+        try:
+            failure = call_export(self._store, function)
+        finally:
+            self.load_seconds += time.monotonic() - started
+            self.load_fuel = self.fuel_consumed()
+        if failure is not None:
+            try:
+                details = json.loads(failure)
+            except (ValueError, RecursionError):
+                details = None
+            raise LoadFailed(details if isinstance(details, dict) else {"message": str(failure)[:10_000]})
+
+    def adopt(self, guest: Guest, until: float | None) -> None:
+        """Gives a sandbox that was loaded ahead to the run that uses it."""
+        self._guest = guest
+        self._until = until
+        hand_over(self._armed, guest.interrupt)
+
+    def run(self, call: str, *, fuel: int, seconds: float | None) -> str:
+        """Calls the task, with its own fuel and time. Returns what the guest says."""
+        return str(self.call("run", call, fuel=fuel, seconds=seconds))
+
+    def call(self, export: str, *arguments: str, fuel: int, seconds: float | None) -> Any:
+        """Calls an export that takes text. Raises `LookupError` when there is none of that name."""
+        enter(self._guest)
+        self._refuel(fuel)
+        self._guest.interrupt.deadline = self._deadline(seconds)
+        rearm(self._store, self._guest.interrupt)
+        function = self._instance.get_func(self._store, export)
+        if function is None:
+            raise LookupError(f"the component has no export {export!r}")
+        return call_export(self._store, function, *arguments)
+
+    def fuel_consumed(self) -> int:
+        """Fuel used since it was last filled up."""
+        return self._granted - int(self._store.get_fuel())
+
+    def _deadline(self, seconds: float | None) -> float | None:
+        if seconds is None:
+            return self._until
+        own = time.monotonic() + seconds
+        return own if self._until is None else min(own, self._until)
+
+    def _refuel(self, fuel: int) -> None:
+        self._granted = fuel
+        self._store.set_fuel(fuel)
+
+    def close(self) -> None:
+        """Frees the sandbox's memory."""
+        self._store.close()
+
+
+def _wasi(setting: Setting) -> Any:
+    import wasmtime
+
+    wasi = wasmtime.WasiConfig()
+    wasi.argv = ["task"]
+    wasi.env = list(setting.environment.items())
+    wasi.stdout_custom = setting.on_stdout
+    wasi.stderr_custom = setting.on_stderr
+    for preopen in setting.preopens:
+        with opened(preopen.host) as path:
+            wasi.preopen_dir(path, preopen.guest, preopen.writable)
+    return wasi

@@ -1,0 +1,178 @@
+"""Preparing and starting runs: what the CLI and `capsule.run` have in common."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capsule.artifact import Artifact, parse
+from capsule.build import build, plan, prefer_snapshot
+from capsule.engines import engine_key
+from capsule.environment import environment
+from capsule.errors import ArtifactError, CapsuleError
+from capsule.frontend.manager import Plugins
+from capsule.frontend.spec import Engine, Source
+from capsule.loading import load
+from capsule.project import Project, open_project, prepare_state
+from capsule.runtime.loaded import Loaded
+
+if TYPE_CHECKING:
+    from capsule.journal.writer import Journal
+    from capsule.policy.limits import Limits
+    from capsule.runtime.events import Sink
+    from capsule.runtime.executor import Execution
+
+Progress = Callable[[str], None]
+
+LARGEST_WASM = 1 << 30
+REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that is ready to run, in its project; ``inputs`` are the files that it was built from."""
+
+    project: Project
+    loaded: Loaded
+    inputs: tuple[Path, ...]
+
+
+_lock = threading.Lock()
+_remembered: dict[tuple[str, ...], Loaded] = {}
+_journals: dict[Path, Journal] = {}
+
+
+def prepare(file: Path | None, cwd: Path, plugins: Plugins, *, progress: Progress) -> Prepared:
+    """Builds a source file, or reads a ``.wasm``, and makes it ready to run.
+
+    Raises `CapsuleError` for whatever is wrong with it.
+    """
+    project = open_project(file, cwd, plugins)
+    if project.source.suffix.lower() == ".wasm":
+        return Prepared(project, _load_wasm(project, plugins, progress), (project.source,))
+    planned = plan(project, plugins, progress=progress)
+    identity = ("built", str(project.root), planned.key)
+    loaded = _recall(identity)
+    if loaded is None:
+        built = build(prefer_snapshot(planned), progress=progress)
+        loaded = load(built.artifact, built.engine, name=project.source.name, progress=progress)
+        _remember(identity, loaded)
+    inputs = tuple(project.root / name for name in planned.inputs.files)
+    return Prepared(project, loaded, (project.source, *inputs))
+
+
+def start(
+    prepared: Prepared,
+    task: str,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    *,
+    cwd: Path,
+    mounts: Iterable[str] = (),
+    limits: Limits | None = None,
+    env_file: Path | None = None,
+    sinks: Iterable[Sink] = (),
+    ahead: bool = False,
+    begun: Callable[[Execution], None] | None = None,
+    here: bool = False,
+    on_problem: Callable[[str], None],
+) -> Execution:
+    """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
+
+    ``begun`` and ``here`` are those of `capsule.runtime.executor.Run.start`.
+    Raises `CapsuleError` when it can't be started at all.
+    """
+    from capsule.runtime.executor import Run, RunSettings
+    from capsule.runtime.preopens import Protected, mount_preopens, parse_mount
+
+    project = prepared.project
+    ceilings = project.config.limits if limits is None else project.config.limits.merge(limits)
+    protected = Protected.of(project.root, prepared.inputs, allowed=ceilings.allow_project_writes)
+    settings = RunSettings(
+        root=project.root,
+        limits=ceilings,
+        protected=protected,
+        environment=environment(project.root, env_file).select,
+        mounts=tuple(mount_preopens([parse_mount(text, cwd) for text in mounts], protected)),
+        sinks=(journal(project, on_problem).record, *sinks),
+        ahead=ahead,
+    )
+    return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
+
+
+def journal(project: Project, on_problem: Callable[[str], None]) -> Journal:
+    """The project's journal, opened once for each process and closed at its end."""
+    from capsule.journal.writer import Journal
+
+    with _lock:
+        opened = _journals.get(project.trace)
+        if opened is None:
+            if not _journals:
+                atexit.register(close_journals)
+            prepare_state(project)
+            opened = _journals[project.trace] = Journal(project.trace, on_problem)
+        return opened
+
+
+def close_journals() -> None:
+    """Writes what has not been written yet."""
+    with _lock:
+        journals = list(_journals.values())
+        _journals.clear()
+    for opened in journals:
+        opened.close()
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Reads a ``.wasm`` file. Raises `ArtifactError`."""
+    try:
+        if path.stat().st_size > LARGEST_WASM:
+            raise ArtifactError(f"{path.name} is larger than {LARGEST_WASM >> 20} MiB")
+        return parse(path.read_bytes(), name=path.name)
+    except OSError as error:
+        raise ArtifactError(f"{path.name} can't be read: {error.strerror or error}") from None
+
+
+def _load_wasm(project: Project, plugins: Plugins, progress: Progress) -> Loaded:
+    path = project.source
+    facts = path.stat()
+    identity = ("file", str(path), str(facts.st_mtime_ns), str(facts.st_size), str(facts.st_ino))
+    loaded = _recall(identity)
+    if loaded is None:
+        artifact = read_artifact(path)
+        engine = None if artifact.component else _installed_engine(artifact, project, plugins)
+        loaded = load(artifact, engine, name=path.name, progress=progress)
+        _remember(identity, loaded)
+    return loaded
+
+
+def _installed_engine(artifact: Artifact, project: Project, plugins: Plugins) -> Engine | None:
+    """The engine that a thin artifact names, from an installed frontend; None when there is none."""
+    wanted = artifact.engine
+    if wanted is None:
+        return None
+    for frontend in plugins.frontends:
+        try:
+            source = Source(project.source, project.root, project.config.tables.get(frontend.name, {}))
+            engine = frontend.engine(source)
+        except CapsuleError:
+            continue
+        if engine is not None and engine.name == wanted.name and engine_key(engine) == wanted.key:
+            return engine
+    return None
+
+
+def _recall(identity: tuple[str, ...]) -> Loaded | None:
+    with _lock:
+        return _remembered.get(identity)
+
+
+def _remember(identity: tuple[str, ...], loaded: Loaded) -> None:
+    with _lock:
+        while len(_remembered) >= REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        _remembered[identity] = loaded

@@ -1,0 +1,1 @@
+"""The TypeScript and JavaScript frontend of capsule."""

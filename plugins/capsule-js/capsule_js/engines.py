@@ -1,0 +1,59 @@
+"""Which JavaScript engine a project's programs run on: ``[javascript] engine``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from capsule.errors import ConfigError, Location
+from capsule.frontend.spec import Engine, Json
+from capsule_js import engine, starlingmonkey
+
+if TYPE_CHECKING:
+    from capsule_js.toolchain import ManagedToolchain
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An engine to choose.
+
+    ``unsupported`` are features of the language that programs for it go without (esbuild's names), ``key``
+    gives the digest of its recipe, ``snapshots`` says whether a program's top level can be part of its
+    component.
+    """
+
+    name: str
+    unsupported: tuple[str, ...]
+    key: Callable[[], str]
+    engine: Callable[[ManagedToolchain], Engine]
+    snapshots: bool
+
+
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        Kind("quickjs", (), engine.engine_key, engine.javascript_engine, snapshots=True),
+        Kind(
+            "starlingmonkey",
+            starlingmonkey.UNSUPPORTED,
+            starlingmonkey.engine_key,
+            starlingmonkey.starlingmonkey_engine,
+            snapshots=False,
+        ),
+    )
+}
+
+
+def chosen_kind(settings: Mapping[str, Json]) -> Kind:
+    """The engine that the table ``[javascript]`` asks for; QuickJS without a word. Raises `ConfigError`."""
+    name = settings.get("engine", "quickjs")
+    if isinstance(name, str) and name in KINDS:
+        return KINDS[name]
+    near = difflib.get_close_matches(name.lower(), KINDS, 1) if isinstance(name, str) else []
+    raise ConfigError(
+        f"[javascript] engine can't be {str(name)[:60]!r}",
+        hint=f"did you mean {near[0]!r}?" if near else "it is " + " or ".join(map(repr, KINDS)),
+        location=Location("capsule.toml"),
+    )

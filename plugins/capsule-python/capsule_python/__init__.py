@@ -1,0 +1,1 @@
+"""Python tasks for capsule."""

@@ -1,0 +1,166 @@
+"""Which packages a program names, and where.
+
+The first of these that names any counts: inline script metadata in the source (PEP 723), then
+``[python] dependencies`` in ``capsule.toml``, then ``[project] dependencies`` in ``pyproject.toml``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from capsule.errors import BuildError, ConfigError, Location
+from capsule.frontend.spec import Json, Source
+from capsule_python.tree import Tree
+
+MAX_REQUIREMENTS = 500
+_MAX_LENGTH = 1000
+
+_OWN = frozenset({"capsule-run", "capsule-python", "capsule-js", "capsule-cache"})
+"""What a project needs to start sandboxes, and no sandbox needs."""
+
+_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@( ,])")
+_SETTINGS = ("dependencies",)
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Requirements as written (PEP 508), sorted. ``origin`` is the file that has them.
+
+    ``of_project`` is True when they are those of the whole project, not of this program.
+    """
+
+    requirements: tuple[str, ...]
+    origin: Location
+    of_project: bool = False
+
+
+def named_dependencies(source: Source, content: bytes, tree: Tree) -> Dependencies:
+    """The requirements of a source. Raises `BuildError` where they can't be read."""
+    inline = _inline(source.name, content)
+    if inline is not None:
+        return inline
+    if "dependencies" in source.settings:
+        origin = Location("capsule.toml")
+        return Dependencies(
+            _checked(source.settings["dependencies"], origin, "[python] dependencies"), origin
+        )
+    text = tree.read("pyproject.toml")
+    origin = Location("pyproject.toml")
+    project = _toml(text, origin).get("project") if text else None
+    listed = project.get("dependencies", []) if isinstance(project, dict) else []
+    return Dependencies(_checked(listed, origin, "[project] dependencies"), origin, of_project=True)
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def check_settings(settings: Mapping[str, Json]) -> None:
+    """Raises `ConfigError` for a key of ``[python]`` that doesn't exist."""
+    for key in settings:
+        if key not in _SETTINGS:
+            import difflib
+
+            near = difflib.get_close_matches(key, _SETTINGS, 1) or list(_SETTINGS)
+            raise ConfigError(
+                f"[python] has no setting {key!r}",
+                hint=f"did you mean {near[0]!r}?",
+                location=Location("capsule.toml"),
+            )
+
+
+def _inline(name: str, content: bytes) -> Dependencies | None:
+    """The dependencies in the ``# /// script`` block of a source, None without one that names any."""
+    if b"# ///" not in content:
+        return None
+    lines = content.decode("utf-8", "replace").splitlines()
+    blocks = []
+    number = 0
+    while number < len(lines):
+        if lines[number].rstrip() == "# /// script":
+            block = _block(lines, number + 1)
+            if block is not None:
+                blocks.append((number + 1, block))
+                number += len(block)
+        number += 1
+    if not blocks:
+        return None
+    if len(blocks) > 1:
+        raise BuildError(
+            "two `# /// script` blocks",
+            hint="keep one of them",
+            location=Location(name, blocks[1][0]),
+        )
+    line, block = blocks[0]
+    origin = Location(name, line)
+    metadata = _toml("\n".join(text[2:] for text in block).encode(), origin)
+    wanted = metadata.get("requires-python")
+    if isinstance(wanted, str):
+        _check_python(wanted, origin)
+    if "dependencies" not in metadata:
+        return None
+    return Dependencies(_checked(metadata["dependencies"], origin, "dependencies"), origin)
+
+
+def _block(lines: list[str], start: int) -> list[str] | None:
+    """The lines of a block up to its last closing line, None when nothing closes it."""
+    comments = []
+    for line in lines[start:]:
+        if line.rstrip() != "#" and not line.startswith("# "):
+            break
+        comments.append(line)
+    closing = [index for index, line in enumerate(comments) if line.rstrip() == "# ///"]
+    return comments[: closing[-1]] if closing else None
+
+
+def _check_python(wanted: str, origin: Location) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    from capsule_python.syntax import GUEST_PYTHON
+
+    version = ".".join(map(str, GUEST_PYTHON))
+    try:
+        fits = SpecifierSet(wanted).contains(f"{version}.0")
+    except InvalidSpecifier:
+        raise BuildError(f"requires-python can't be read: {wanted!r}", location=origin) from None
+    if not fits:
+        raise BuildError(
+            f"requires Python {wanted}, and sandboxes have Python {version}",
+            hint=f"let requires-python admit {version}",
+            location=origin,
+        )
+
+
+def _toml(text: bytes, origin: Location) -> dict[str, Json]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise BuildError(f"no valid TOML: {error}", location=origin) from None
+
+
+def _checked(listed: Json, origin: Location, what: str) -> tuple[str, ...]:
+    if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
+        raise BuildError(
+            f"{what} is not a list of strings",
+            hint='write dependencies = ["requests>=2", "jinja2"]',
+            location=origin,
+        )
+    if len(listed) > MAX_REQUIREMENTS:
+        raise BuildError(f"{what} has more than {MAX_REQUIREMENTS} entries", location=origin)
+    requirements = set()
+    for text in listed:
+        match = _NAME.match(text)
+        if match is None or len(text) > _MAX_LENGTH or "\n" in text or "\r" in text:
+            raise BuildError(
+                f"{what} has something that is no requirement: {text[:100]!r}",
+                hint='write a name and perhaps versions, for example "requests>=2"',
+                location=origin,
+            )
+        if normalized(match[1]) not in _OWN:
+            requirements.add(text.strip())
+    return tuple(sorted(requirements))

@@ -1,0 +1,52 @@
+"""What ``capsule doctor`` says about Python."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+
+from capsule.errors import CapsuleError
+from capsule.frontend.spec import Check
+
+
+def checks() -> Iterator[Check]:
+    """The toolchain, the engine's recipe, and what installs packages. Builds and starts nothing."""
+    yield _toolchain()
+    yield _engine()
+    yield _installer()
+
+
+def _toolchain() -> Check:
+    name = "componentize-py"
+    try:
+        return Check(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "missing", "not installed", hint="pip install 'capsule-run[python]'")
+
+
+def _engine() -> Check:
+    from capsule_python.engine import python_engine
+
+    name = "Python engine"
+    try:
+        engine = python_engine()
+    except (CapsuleError, OSError, importlib.metadata.PackageNotFoundError) as error:
+        return Check(name, "broken", str(error), hint="reinstall capsule-run[python]")
+    return Check(
+        name, "info", f"{engine.version}, key {engine.key[:12]}; built on first use, once per machine"
+    )
+
+
+def _installer() -> Check:
+    from capsule_python.installer import find_tool
+
+    name = "package installer"
+    tool = find_tool()
+    if tool is None:
+        return Check(
+            name,
+            "missing",
+            "neither uv nor pip found; only programs without packages build",
+            "pip install uv",
+        )
+    return Check(name, "ok", f"{tool.name} ({' '.join(tool.command)})")

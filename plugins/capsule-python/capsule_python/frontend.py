@@ -1,0 +1,158 @@
+"""The Python frontend: what the host asks, answered by the modules beside this one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from capsule.errors import BuildError, Location
+from capsule.frontend.spec import (
+    Check,
+    Engine,
+    EngineProgram,
+    Host,
+    Inputs,
+    OwnComponent,
+    Program,
+    Source,
+    TaskDeclaration,
+)
+
+if TYPE_CHECKING:
+    from capsule_python.modules import Closure
+    from capsule_python.packages import Packages
+
+_SEARCH = "search path"
+_PACKAGES = "packages"
+
+
+class PythonFrontend:
+    """Builds ``.py`` files into programs of the Python engine."""
+
+    name = "python"
+    suffixes: tuple[str, ...] = (".py",)
+
+    def __init__(self) -> None:
+        self.version = importlib.metadata.version("capsule-python")
+        self._engine: Engine | None = None
+        # The last program: discovery may have had to make the one that compile is then asked for.
+        self._made: tuple[Inputs, Program] | None = None
+
+    def inputs(self, source: Source, host: Host) -> Inputs:
+        """The source, the own modules that it imports, the packages, and the versions of the tools."""
+        from capsule_python.modules import find_modules, search_folders
+        from capsule_python.tree import DiskTree
+
+        _check_place(source)
+        if source.settings:
+            from capsule_python.dependencies import check_settings
+
+            check_settings(source.settings)
+        tree = DiskTree(source.root)
+        folders = search_folders(source.name, tree)
+        closure = find_modules(source.name, tree, folders)
+        digests = {_SEARCH: json.dumps(folders)}
+        packages = _packages(source, closure, host)
+        if packages is not None:
+            digests[_PACKAGES] = packages.digest
+        return Inputs(
+            files={module.file: module.source for module in closure.modules},
+            digests=digests,
+            toolchain={
+                "capsule-python": self.version,
+                "componentize-py": _componentize_version(),
+                "engine": self.engine(source).key,
+            },
+        )
+
+    def discover(self, source: Source, inputs: Inputs, host: Host) -> tuple[TaskDeclaration, ...]:
+        """The program's tasks; what the text doesn't tell is asked of the engine."""
+        from capsule_python.discovery import discover_tasks
+
+        def declared() -> str:
+            program = self._program(source, inputs, host)
+            return host.call_engine(self.engine(source), "declared", program=program)
+
+        return discover_tasks(_closure(source, inputs), declared)
+
+    def compile(
+        self, source: Source, inputs: Inputs, host: Host, *, snapshot: bool
+    ) -> EngineProgram | OwnComponent:
+        """The engine's program; with ``snapshot``, a component in which it is loaded already."""
+        program = self._program(source, inputs, host)
+        self._made = None
+        if snapshot:
+            from capsule_python.engine import build_snapshot
+
+            return OwnComponent(build_snapshot(program, host.progress), program.files)
+        return EngineProgram(self.engine(source), program)
+
+    def engine(self, source: Source) -> Engine:
+        """The Python engine."""
+        if self._engine is None:
+            from capsule_python.engine import python_engine
+
+            self._engine = python_engine()
+        return self._engine
+
+    def doctor(self) -> Iterable[Check]:
+        """Is everything there that builds need."""
+        from capsule_python.doctor import checks
+
+        return checks()
+
+    def _program(self, source: Source, inputs: Inputs, host: Host) -> Program:
+        from capsule_python.compile import make_program
+
+        made = self._made
+        if made is not None and made[0] is inputs:
+            return made[1]
+        closure = _closure(source, inputs)
+        packages = None
+        if _PACKAGES in inputs.digests:
+            packages = _packages(source, closure, host)
+            if packages is None or packages.digest != inputs.digests[_PACKAGES]:
+                raise BuildError(
+                    "the dependencies changed while the program was being built",
+                    hint="run again",
+                    location=Location(source.name),
+                )
+        program = make_program(closure, packages, self.engine(source), host)
+        self._made = (inputs, program)
+        return program
+
+
+@lru_cache(maxsize=1)
+def _componentize_version() -> str:
+    return importlib.metadata.version("componentize-py")
+
+
+def _check_place(source: Source) -> None:
+    if not source.path.is_relative_to(source.root):
+        raise BuildError(
+            f"the source lies outside the project root {source.root}",
+            hint="move it into the project",
+            location=Location(str(source.path)),
+        )
+
+
+def _closure(source: Source, inputs: Inputs) -> Closure:
+    from capsule_python.modules import find_modules
+    from capsule_python.tree import FilesTree
+
+    folders = tuple(json.loads(inputs.digests[_SEARCH]))
+    return find_modules(source.name, FilesTree(inputs.files), folders)
+
+
+def _packages(source: Source, closure: Closure, host: Host) -> Packages | None:
+    if not closure.external:
+        return None
+    from capsule_python.dependencies import named_dependencies
+    from capsule_python.packages import resolve
+    from capsule_python.tree import DiskTree
+
+    dependencies = named_dependencies(source, closure.entry.source, DiskTree(source.root))
+    return resolve(dependencies, closure.external, host)

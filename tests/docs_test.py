@@ -1,0 +1,88 @@
+"""The documentation names what there is: every option, limit, command, error type, and no dead link."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from capsule.cli.app import app, cache_app
+from capsule.outcome import ERROR_TYPES
+from capsule.policy.limits import Limits
+from capsule.policy.model import OPTIONS, Policy
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "docs/guide.md").read_text()
+REFERENCE = (ROOT / "docs/reference.md").read_text()
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    ROOT / "cache/README.md",
+    ROOT / "plugins/capsule-python/README.md",
+    ROOT / "examples/python/README.md",
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in _anchors(linked.read_text()), target
+
+
+def test_the_guide_explains_every_option_of_a_task():
+    assert {"name", *OPTIONS} == set(re.findall(r"^\| `(\w+)` \|", _section(GUIDE, "Options"), re.MULTILINE))
+    assert set(OPTIONS) == {field.name for field in dataclasses.fields(Policy)}
+
+
+def test_the_guide_explains_every_error_type():
+    listed = re.findall(r"^\| `(\w+)` \|", _section(GUIDE, "What comes back"), re.MULTILINE)
+    assert set(ERROR_TYPES) == set(listed) - {"error_type"}
+
+
+def test_the_reference_lists_every_limit():
+    named = set(re.findall(r"`([a-z_]+)`", "".join(_first_column(_section(REFERENCE, "Limits")))))
+    assert named == {field.name for field in dataclasses.fields(Limits)} - {"origins"}
+
+
+def test_the_reference_lists_every_default_of_capsule_toml():
+    section = _section(REFERENCE, "`capsule.toml`")
+    assert set(re.findall(r"`default_(\w+)`", section)) == set(OPTIONS)
+
+
+def test_the_reference_lists_every_command():
+    section = _section(REFERENCE, "Commands")
+    for name in {*app.resolved_commands(), *cache_app.resolved_commands()}:
+        if not name.startswith("-"):
+            assert re.search(rf"`(capsule |cache )*{name}\b", section), name
+
+
+def test_the_taste_in_the_readme_gives_what_it_says(project):
+    readme = (ROOT / "README.md").read_text()
+    source = re.search(r"```python\n(# main\.py.*?)```", readme, re.DOTALL)
+    assert source is not None
+    assert project.run(source[1]).unwrap() == [42, "task_error", "out_of_fuel"]
+
+
+def _section(text: str, title: str) -> str:
+    """What stands under a heading, up to the next one."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found is not None, title
+    return found[1]
+
+
+def _first_column(section: str) -> list[str]:
+    return re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors of headings, as repository hosts make them."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
