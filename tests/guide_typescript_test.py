@@ -17,6 +17,7 @@ from capsule_js.toolchain import ManagedToolchain
 
 from capsule import BuildError, run_sync
 from capsule.policy.model import OPTIONS
+from capsule.session import close_journals
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "capsule"
 ROOT = Path(__file__).parent.parent
@@ -260,6 +261,8 @@ def test_capsule_creates_the_build_cache_in_the_project_root(project, typescript
     typescript(HELLO).unwrap()
     assert [path.name.startswith("main_") for path in project.artifacts()] == [True]
     assert (project / ".capsule/wit").is_dir()
+    # A run doesn't wait for its record: the journal writes it on a thread of its own.
+    close_journals()
     assert (project / ".capsule/trace.db").is_file()
 
 
