@@ -15,13 +15,14 @@ from typing import Any
 from capsule.errors import BuildError, Location
 from capsule_js.engine import builtins
 from capsule_js.esbuild import Hook, Message, Request, Response, run_build
+from capsule_js.floating import mark_floating
 from capsule_js.reach import Reach
 
 SDK = "@capsule-run/sdk"
 TIMEOUT = 120.0
 """Seconds that bundling may take; a program with large packages takes one."""
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when other bundles come of the same files."""
 
 _NAMESPACE = "capsule-builtin"
@@ -105,7 +106,7 @@ def make_bundle(source: Path, root: Path, esbuild: Esbuild, *, unsupported: Sequ
             return None
         # What is hashed and searched for tasks is what esbuild gets, also when the file changes meanwhile.
         own[name] = content
-        return {"contents": content, "loader": "default"}
+        return {"contents": mark_floating(name, content), "loader": "default"}
 
     response = run_build(
         esbuild.program,

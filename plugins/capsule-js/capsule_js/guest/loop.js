@@ -33,6 +33,13 @@ export function uncaught(error) {
   failures.push({ error });
 }
 
+let returned = () => {};
+
+/** Sets what looks at the values that callbacks return: promises, perhaps, that nobody awaits. */
+export function setRejectionHandler(handler) {
+  returned = handler;
+}
+
 /** Waits, without blocking other code, until the host has ended the work behind `handle`. */
 export function ended(handle) {
   const { promise, resolve } = Promise.withResolvers();
@@ -127,7 +134,7 @@ function collect(handles) {
 
 function guard(callback, args) {
   try {
-    callback(...args);
+    returned(callback(...args));
   } catch (error) {
     uncaught(error);
   }

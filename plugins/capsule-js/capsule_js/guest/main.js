@@ -3,6 +3,7 @@
 import "./web/index.js";
 import { require } from "./node/index.js";
 import { isSnapshot } from "./entries.js";
+import "./floating.js";
 import { describe } from "./failure.js";
 import { isAwake, wake } from "./fresh.js";
 import { restartTimers } from "./loop.js";

@@ -2,6 +2,7 @@
 
 import { getArguments, getEnvironment, initialCwd } from "wasi:cli/environment@0.2.12";
 import { exit } from "wasi:cli/exit@0.2.12";
+import { onRejection } from "../floating.js";
 import { isAwake, needHost, now } from "../fresh.js";
 import { VERSIONS } from "../language.js";
 import { nextTick, uncaught } from "../loop.js";
@@ -122,6 +123,8 @@ Object.defineProperties(process, {
   },
   [Symbol.toStringTag]: { value: "process" },
 });
+
+onRejection((reason, promise) => process.emit("unhandledRejection", reason, promise));
 
 globalThis.process = process;
 
