@@ -50,6 +50,7 @@ class ProgramTable:
         if length > LARGEST_INDEX or 4 + length > len(section):
             raise ArtifactError("the program section is cut short")
         index = _json_object(section[4 : 4 + length], "program index")
+        self.section = section
         self._blob = memoryview(section)[4 + length :]
         self._entries = self._spans(index.get("entries"))
         self._files = self._spans(index.get("files"))

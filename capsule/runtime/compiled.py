@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capsule_cache import StoreError, StoreReadOnly, derive_key
@@ -19,6 +20,7 @@ FORMAT_VERSION = 1
 
 _lock = threading.Lock()
 _loaded: dict[str, Component] = {}
+_files: dict[int, Path] = {}
 
 
 def compiled_component(
@@ -47,6 +49,7 @@ def compiled_component(
             entry, _ = store.get_or_build(key, compile_code, name=name, suffix=".cwasm", verify="stat")
             try:
                 component = Component.deserialize_file(engine(), str(entry.path))
+                _files[id(component)] = entry.path
             except wasmtime.WasmtimeError:
                 # Made for another CPU than this one, in a cache folder that machines share.
                 data = compile_code()
@@ -60,6 +63,14 @@ def compiled_component(
             component = Component.deserialize(engine(), error.data)
         _loaded[key] = keep_for_ever(component)
         return component
+
+
+def code_file(component: Component) -> Path | None:
+    """The file in the user's cache that holds this component's code, for another process to map.
+
+    None for code that could not be kept.
+    """
+    return _files.get(id(component))
 
 
 def _compile(wasm: bytes, name: str) -> Component:

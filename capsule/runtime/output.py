@@ -27,6 +27,11 @@ class Capture:
             "stderr": codecs.getincrementaldecoder("utf-8")("replace"),
         }
 
+    @property
+    def left(self) -> int:
+        """Bytes that are still taken."""
+        return self._left
+
     def stdout(self, data: bytes) -> None:
         """Takes what was written to standard output."""
         self._take("stdout", data)
