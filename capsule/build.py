@@ -17,7 +17,7 @@ from capsule.frontend.spec import Engine, EngineProgram, Frontend, Inputs, Progr
 from capsule.loading import unpack_files
 from capsule.manifest import Manifest, Task
 from capsule.policy.resolve import declared_policy
-from capsule.project import Project, prepare_state
+from capsule.project import Project, prepare_folder
 from capsule.user_cache import private_folder
 
 FORMAT_VERSION = 1
@@ -87,7 +87,7 @@ def plan(project: Project, plugins: Plugins, *, snapshot: bool = False, progress
     Raises `BuildError`, with file and line, and `UsageError` when no frontend takes the source.
     """
     frontend = plugins.frontend_for(project.source)
-    source = Source(project.source, project.root, project.config.tables.get(frontend.name, {}))
+    source = Source(project.source, project.base, project.config.tables.get(frontend.name, {}))
     inputs = frontend.inputs(source, BuildHost(frontend.name, progress))
     engine = None if snapshot else frontend.engine(source)
     key = _key(project, frontend, source, inputs, snapshot)
@@ -130,7 +130,7 @@ def build(planned: Plan, *, progress: Progress) -> Built:
     if entry is not None:
         artifact = _parse_own(entry.read(), source.name)
         return Built(artifact, engine, entry.path, True, time.monotonic() - started, entry.size)
-    prepare_state(project)
+    prepare_folder(project.base)
     path, data, built = _store(store.get_or_build, key, compile_artifact, name, progress)
     artifact = _parse_own(data, source.name)
     return Built(artifact, engine, path, not built, time.monotonic() - started, len(data))

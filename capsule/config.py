@@ -1,7 +1,8 @@
 """``capsule.toml``: where it is, and what it says.
 
 Its folder is the project root. It has ``[workflow]``, ``[tasks]`` with a ``default_`` for each option
-of a task but its name (a name is one task's own), ``[limits]``, and a table for each frontend.
+of a task but its name (a name is one task's own), ``[limits]``, ``[workspace]`` in a monorepo's root,
+and a table for each frontend.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from capsule.policy.resolve import DefaultValue, parse_option
 CONFIG_NAME = "capsule.toml"
 MAX_BYTES = 1024 * 1024
 
+TABLES = ("workflow", "workspace", "tasks", "limits")
+"""The host's own tables."""
+
+WORKFLOW_KEYS = ("name", "version", "entrypoint")
+
 FRONTEND_TABLES = ("python", "javascript")
 """Frontends whose tables are accepted whether or not they are installed."""
 
@@ -36,6 +42,14 @@ class Workflow:
     name: str | None = None
     version: str | None = None
     entrypoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """``[workspace]``; ``members`` are patterns relative to its folder (`capsule.workspace.members`)."""
+
+    members: tuple[str, ...] = ()
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digest: str = ""
+    workspace: Workspace | None = None
 
 
 def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
@@ -77,20 +92,24 @@ def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
     return (working if folder.is_relative_to(working) else folder), None
 
 
-def load_config(config_file: Path | None, root: Path, known_tables: Collection[str] = ()) -> Config:
+def load_config(
+    config_file: Path | None, root: Path, known_tables: Collection[str] = (), *, shown: str | None = None
+) -> Config:
     """Reads and checks a ``capsule.toml``; with None, the built-in settings.
 
-    ``known_tables`` are the tables of installed frontends, besides `FRONTEND_TABLES`.
+    ``known_tables`` are the tables of installed frontends, besides `FRONTEND_TABLES`. ``shown`` is what
+    errors and origins call the file, where its name alone would not tell which one is meant.
     Raises `ConfigError`, with file and line, for what can't be read, isn't TOML, is larger than
     `MAX_BYTES`, or has an unknown key or a bad value.
     """
     if config_file is None:
         return Config(root)
-    data = _read(config_file)
-    text = _decode(data, config_file.name)
-    tables = _parse(text, config_file.name)
-    locate = _locator(text, config_file.name)
-    allowed = ("workflow", "tasks", "limits", *FRONTEND_TABLES, *known_tables)
+    file = shown or config_file.name
+    data = _read(config_file, file)
+    text = _decode(data, file)
+    tables = _parse(text, file)
+    locate = _locator(text, file)
+    allowed = (*TABLES, *FRONTEND_TABLES, *known_tables)
     for name, table in tables.items():
         if name not in allowed:
             kind = "table" if isinstance(table, dict) else "key"
@@ -104,32 +123,48 @@ def load_config(config_file: Path | None, root: Path, known_tables: Collection[s
             root=root,
             file=config_file,
             workflow=_workflow(tables.get("workflow", {}), locate),
-            defaults=_defaults(tables.get("tasks", {}), locate, config_file.name),
+            defaults=_defaults(tables.get("tasks", {}), locate, file),
             limits=Limits.parse(
                 tables.get("limits", {}), "[limits]", locate=lambda name: locate("limits", name)
             ),
-            tables={
-                name: table for name, table in tables.items() if name not in ("workflow", "tasks", "limits")
-            },
+            tables={name: table for name, table in tables.items() if name not in TABLES},
             digest=_digest(data),
+            workspace=_workspace(tables["workspace"], locate) if "workspace" in tables else None,
         )
     except PolicyError as error:
         raise ConfigError(error.message, hint=error.hint, location=error.location) from None
 
 
 def _workflow(table: Mapping[str, Any], locate: Locate) -> Workflow:
-    keys = ("name", "version", "entrypoint")
     for key, value in table.items():
         location = locate("workflow", key)
-        if key not in keys:
+        if key not in WORKFLOW_KEYS:
             message = f"[workflow] has no {show(key)}"
-            raise ConfigError(message, hint=name_hint(key, keys), location=location)
+            raise ConfigError(message, hint=name_hint(key, WORKFLOW_KEYS), location=location)
         if not isinstance(value, str) or not value:
             raise invalid(f"[workflow] {key}", value, "not a text", "it in quotes", location)
     entrypoint = table.get("entrypoint")
     if entrypoint is not None:
         entrypoint = parse_path(entrypoint, "[workflow] entrypoint", locate("workflow", "entrypoint"))
     return Workflow(table.get("name"), table.get("version"), entrypoint)
+
+
+def _workspace(table: Mapping[str, Any], locate: Locate) -> Workspace:
+    from capsule.workspace.patterns import parse_patterns
+
+    for key in table:
+        if key != "members":
+            raise ConfigError(
+                f"[workspace] has no {show(key)}",
+                hint='it has members, as in members = ["services/*"]',
+                location=locate("workspace", key),
+            )
+    location = locate("workspace", "members")
+    if "members" not in table:
+        raise ConfigError(
+            "[workspace] names no members", hint='write members = ["services/*"]', location=location
+        )
+    return Workspace(parse_patterns(table["members"], "[workspace] members", location), location)
 
 
 def _defaults(table: Mapping[str, Any], locate: Locate, file: str) -> dict[str, DefaultValue]:
@@ -160,15 +195,15 @@ def _refuse_dates(value: object, locate: Locate, *path: str) -> None:
         )
 
 
-def _read(config_file: Path) -> bytes:
+def _read(config_file: Path, name: str) -> bytes:
     try:
         with config_file.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ConfigError(f"can't be read: {reason}", location=Location(config_file.name)) from None
+        raise ConfigError(f"can't be read: {reason}", location=Location(name)) from None
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"larger than {MAX_BYTES} bytes", location=Location(config_file.name))
+        raise ConfigError(f"larger than {MAX_BYTES} bytes", location=Location(name))
     return data
 
 

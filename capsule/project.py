@@ -9,21 +9,32 @@ from pathlib import Path
 
 from capsule_cache import Store
 
-from capsule.config import Config, find_root, load_config
+from capsule.config import Config, find_root
 from capsule.errors import UsageError
 from capsule.frontend.manager import Plugins
 from capsule.user_cache import secret
+from capsule.workspace.settings import Settings
 
 STATE_FOLDER = ".capsule"
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A source file in its project. ``source`` is absolute, with symbolic links resolved."""
+    """A source file in its project. ``source`` is absolute, with symbolic links resolved.
+
+    ``root`` is what a task's ``allowed_files`` and the record of its runs start at. ``workspace`` is the
+    folder of the workspace that the project lies in, None for a project that stands alone.
+    """
 
     root: Path
     source: Path
     config: Config
+    workspace: Path | None = None
+
+    @property
+    def base(self) -> Path:
+        """What sources are looked up in and named from, and where artifacts are: the workspace, or the root."""
+        return self.workspace or self.root
 
     @property
     def state(self) -> Path:
@@ -37,37 +48,52 @@ class Project:
 
     def artifacts(self) -> Store:
         """The store of built artifacts: only what is signed with the user's key counts."""
-        return Store(self.state / "wasm", secret(), within=self.root)
+        return Store(self.base / STATE_FOLDER / "wasm", secret(), within=self.base)
 
 
-def open_project(file: Path | None, cwd: Path, plugins: Plugins) -> Project:
+def open_project(
+    file: Path | None, cwd: Path, plugins: Plugins, settings: Settings | None = None
+) -> Project:
     """The project of ``file``, or of the entrypoint that ``capsule.toml`` names.
 
-    Raises `UsageError` for a file that isn't there, `ConfigError` for bad settings.
+    Whoever opens many at once hands in ``settings``, so that no file is read twice. Raises `UsageError` for a file that isn't there, `ConfigError` for bad settings.
     """
+    settings = settings or known_settings(plugins)
     if file is None:
         root, config_file = find_root(cwd, cwd)
-        config = _load(config_file, root, plugins)
+        found = settings.of(root, config_file)
+        config = found.config
         if config.workflow.entrypoint is None:
             raise UsageError(
                 "no file given, and no entrypoint in capsule.toml",
                 hint='capsule run main.py  # or: entrypoint = "main.py" under [workflow] in capsule.toml',
             )
         source = _existing(root / config.workflow.entrypoint, config.workflow.entrypoint)
-        return Project(root, source, config)
+        return Project(root, source, config, found.workspace)
     source = _existing(cwd / file, str(file))
     root, config_file = find_root(source, cwd)
-    return Project(root, source, _load(config_file, root, plugins))
+    found = settings.of(root, config_file)
+    return Project(root, source, found.config, found.workspace)
+
+
+def known_settings(plugins: Plugins) -> Settings:
+    """Reads settings, with the tables of the installed frontends."""
+    return Settings(tuple(frontend.name for frontend in plugins.frontends))
 
 
 def prepare_state(project: Project) -> None:
+    """Makes the project's ``.capsule``: see `prepare_folder`."""
+    prepare_folder(project.root)
+
+
+def prepare_folder(root: Path) -> None:
     """Makes ``.capsule`` with what belongs into it besides artifacts: ``wit/`` and a ``.gitignore``.
 
     Never fails: a folder that can't be written, or isn't one, is left alone.
     """
     from capsule.frontend.wit import wit_folder
 
-    state = project.state
+    state = root / STATE_FOLDER
     with suppress(OSError):
         if state.is_symlink():
             return
@@ -94,9 +120,3 @@ def _existing(path: Path, shown: str) -> Path:
     raise UsageError(
         f"{shown}: no such file", hint="check the path; relative paths start at the working directory"
     )
-
-
-def _load(config_file: Path | None, root: Path, plugins: Plugins) -> Config:
-    if config_file is None:
-        return Config(root)
-    return load_config(config_file, root, tuple(frontend.name for frontend in plugins.frontends))

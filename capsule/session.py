@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from capsule.artifact import Artifact, parse
 from capsule.build import build, plan, prefer_snapshot
+from capsule.config import CONFIG_NAME
 from capsule.engines import engine_key
 from capsule.environment import environment
 from capsule.errors import ArtifactError, CapsuleError
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
 from capsule.loading import load
-from capsule.project import Project, open_project, prepare_state
+from capsule.project import STATE_FOLDER, Project, open_project, prepare_state
 from capsule.runtime.loaded import Loaded
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ def prepare(file: Path | None, cwd: Path, plugins: Plugins, *, progress: Progres
         built = build(prefer_snapshot(planned), progress=progress)
         loaded = load(built.artifact, built.engine, name=project.source.name, progress=progress)
         _remember(identity, loaded)
-    inputs = tuple(project.root / name for name in planned.inputs.files)
+    inputs = tuple(project.base / name for name in planned.inputs.files)
+    if project.workspace is not None:
+        # The workspace's own settings and artifacts decide what runs next time as much as the project's.
+        inputs = (*inputs, project.base / CONFIG_NAME, project.base / STATE_FOLDER)
     return Prepared(project, loaded, (project.source, *inputs))
 
 
@@ -157,7 +161,7 @@ def _installed_engine(artifact: Artifact, project: Project, plugins: Plugins) ->
         return None
     for frontend in plugins.frontends:
         try:
-            source = Source(project.source, project.root, project.config.tables.get(frontend.name, {}))
+            source = Source(project.source, project.base, project.config.tables.get(frontend.name, {}))
             engine = frontend.engine(source)
         except CapsuleError:
             continue
