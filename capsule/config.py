@@ -2,7 +2,7 @@
 
 Its folder is the project root. It has ``[workflow]``, ``[tasks]`` with a ``default_`` for each option
 of a task but its name (a name is one task's own), ``[limits]``, ``[workspace]`` in a monorepo's root,
-and a table for each frontend.
+``[cache]``, and a table for each frontend.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
 from capsule.policy.resolve import DefaultValue, parse_option
+from capsule.remote.settings import CacheSettings
 
 CONFIG_NAME = "capsule.toml"
 MAX_BYTES = 1024 * 1024
 
-TABLES = ("workflow", "workspace", "tasks", "limits")
+TABLES = ("workflow", "workspace", "tasks", "limits", "cache")
 """The host's own tables."""
 
 WORKFLOW_KEYS = ("name", "version", "entrypoint")
@@ -68,6 +69,7 @@ class Config:
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digest: str = ""
     workspace: Workspace | None = None
+    cache: CacheSettings = field(default_factory=CacheSettings)
 
 
 def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
@@ -130,6 +132,7 @@ def load_config(
             tables={name: table for name, table in tables.items() if name not in TABLES},
             digest=_digest(data),
             workspace=_workspace(tables["workspace"], locate) if "workspace" in tables else None,
+            cache=CacheSettings.parse(tables.get("cache", {}), lambda name: locate("cache", name)),
         )
     except PolicyError as error:
         raise ConfigError(error.message, hint=error.hint, location=error.location) from None

@@ -3,7 +3,7 @@
 from capsule_cache.build_lock import Owner
 from capsule_cache.errors import BuildTimeout, StoreError, StoreReadOnly
 from capsule_cache.inventory import Item, Pruned, Stat
-from capsule_cache.key import Key, Option, derive_key
+from capsule_cache.key import Key, Option, derive_digest, derive_key
 from capsule_cache.secret import user_secret
 from capsule_cache.store import Entry, Store, Verify
 
@@ -20,6 +20,7 @@ __all__ = [
     "StoreError",
     "StoreReadOnly",
     "Verify",
+    "derive_digest",
     "derive_key",
     "user_secret",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NewType, TypeAlias
+from typing import NewType, Protocol, TypeAlias
 
 import xxhash
 
@@ -13,6 +13,11 @@ Key = NewType("Key", str)
 
 Option: TypeAlias = "bool | int | float | str | bytes | Sequence[Option] | Mapping[str, Option] | None"
 """A value that can be part of a key."""
+
+
+class _Hasher(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
 
 _HEX = frozenset("0123456789abcdef")
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -35,10 +40,28 @@ def derive_key(
     ``digests``. Raises `TypeError` for a value that can't be hashed.
     """
     hasher = xxhash.xxh3_128()
-    sections: tuple[Option, ...] = (format_version, toolchain, files, digests, options)
-    for section in sections:
-        _feed(hasher, section)
+    _feed_all(hasher, (format_version, toolchain, files, digests, options))
     return Key(hasher.hexdigest())
+
+
+def derive_digest(
+    *,
+    format_version: int,
+    toolchain: Mapping[str, str] = _NONE,
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    digests: Mapping[str, str] = _NONE,
+    options: Mapping[str, Option] = MappingProxyType({}),
+) -> str:
+    """The SHA-256, in hex, of what `derive_key` hashes, encoded alike.
+
+    It names a result among people who don't trust each other's sources: nobody can make two inputs that
+    share it. Raises `TypeError` for a value that can't be hashed.
+    """
+    import hashlib
+
+    hasher = hashlib.sha256()
+    _feed_all(hasher, (format_version, toolchain, files, digests, options))
+    return hasher.hexdigest()
 
 
 def is_key(text: str) -> bool:
@@ -46,7 +69,12 @@ def is_key(text: str) -> bool:
     return len(text) == 32 and _HEX.issuperset(text)
 
 
-def _feed(hasher: xxhash.xxh3_128, value: Option) -> None:
+def _feed_all(hasher: _Hasher, sections: tuple[Option, ...]) -> None:
+    for section in sections:
+        _feed(hasher, section)
+
+
+def _feed(hasher: _Hasher, value: Option) -> None:
     match value:
         case None:
             _frame(hasher, b"n", b"")
@@ -74,6 +102,6 @@ def _feed(hasher: xxhash.xxh3_128, value: Option) -> None:
             raise TypeError(f"a key can't be derived from {type(value).__name__}: {value!r:.80}")
 
 
-def _frame(hasher: xxhash.xxh3_128, tag: bytes, content: bytes) -> None:
+def _frame(hasher: _Hasher, tag: bytes, content: bytes) -> None:
     hasher.update(tag + len(content).to_bytes(8, "big"))
     hasher.update(content)

@@ -97,6 +97,7 @@ def governed(outer: Config, inner: Config) -> Config:
             for name in (*outer.tables, *(name for name in inner.tables if name not in outer.tables))
         },
         digest=hashlib.sha256(f"{outer.digest} {inner.digest}".encode()).hexdigest(),
+        cache=outer.cache if inner.cache.remote is None else inner.cache,
     )
 
 
