@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_key
+from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
 
 from capsule.artifact import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
 from capsule.engines import engine_component, engine_key, engine_wasm
@@ -20,6 +21,9 @@ from capsule.policy.resolve import declared_policy
 from capsule.project import Project, prepare_folder
 from capsule.user_cache import private_folder
 
+if TYPE_CHECKING:
+    from capsule.remote.sharing import Shared
+
 FORMAT_VERSION = 1
 
 Progress = Callable[[str], None]
@@ -27,7 +31,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An artifact, and how it came about. ``path`` is None when it could not be stored."""
+    """An artifact, and how it came about. ``path`` is None when it could not be stored.
+
+    ``hit`` means that nothing was built; ``fetched``, that it came from the shared cache.
+    """
 
     artifact: Artifact
     engine: Engine | None
@@ -35,6 +42,7 @@ class Built:
     hit: bool
     seconds: float
     size: int
+    fetched: bool = False
 
 
 class BuildHost:
@@ -103,13 +111,39 @@ def prefer_snapshot(planned: Plan) -> Plan:
 
 
 def _key(project: Project, frontend: Frontend, source: Source, inputs: Inputs, snapshot: bool) -> Key:
-    return derive_key(
-        format_version=FORMAT_VERSION,
-        toolchain={f"frontend {frontend.name}": frontend.version, **inputs.toolchain},
-        files=inputs.files,
-        digests={"capsule.toml": project.config.digest, **inputs.digests},
-        options={"snapshot": snapshot, "source": source.name},
+    return derive_key(**_decisive(project, frontend, source, inputs, snapshot))
+
+
+def _decisive(
+    project: Project, frontend: Frontend, source: Source, inputs: Inputs, snapshot: bool
+) -> dict[str, Any]:
+    """What decides the result, as `derive_key` and `derive_digest` take it."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "toolchain": {f"frontend {frontend.name}": frontend.version, **inputs.toolchain},
+        "files": inputs.files,
+        "digests": {"capsule.toml": project.config.digest, **inputs.digests},
+        "options": {"snapshot": snapshot, "source": source.name},
+    }
+
+
+def shared_name(planned: Plan) -> str:
+    """What a shared cache knows the result by: the SHA-256 of what decides it.
+
+    Sources of people who don't trust each other meet there, and a key is no proof against collisions.
+    """
+    return derive_digest(
+        **_decisive(planned.project, planned.frontend, planned.source, planned.inputs, planned.snapshot)
     )
+
+
+def is_built_from(planned: Plan, data: bytes) -> bool:
+    """Whether these bytes are an artifact of the plan, by what they say of themselves."""
+    try:
+        manifest = parse(data, name=planned.source.name).manifest
+    except ArtifactError:
+        return False
+    return (manifest.key, manifest.source) == (planned.key, planned.source.name)
 
 
 def build(planned: Plan, *, progress: Progress) -> Built:
@@ -131,9 +165,20 @@ def build(planned: Plan, *, progress: Progress) -> Built:
         artifact = _parse_own(entry.read(), source.name)
         return Built(artifact, engine, entry.path, True, time.monotonic() - started, entry.size)
     prepare_folder(project.base)
-    path, data, built = _store(store.get_or_build, key, compile_artifact, name, progress)
+    shared = _shared(planned, compile_artifact)
+    path, data, built = _store(store.get_or_build, key, shared, name, progress)
     artifact = _parse_own(data, source.name)
-    return Built(artifact, engine, path, not built, time.monotonic() - started, len(data))
+    hit = shared.fetched or not built
+    return Built(artifact, engine, path, hit, time.monotonic() - started, len(data), shared.fetched)
+
+
+def _shared(planned: Plan, compile_artifact: Callable[[], bytes]) -> Shared:
+    from capsule.remote.sharing import Shared, project_remote_if_any
+
+    remote = project_remote_if_any(planned.project.config.cache, planned.project.base)
+    return Shared(
+        remote, lambda: shared_name(planned), compile_artifact, lambda data: is_built_from(planned, data)
+    )
 
 
 def self_contained(built: Built, progress: Progress) -> bytes:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_key
+from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
 
-from capsule.artifact import EngineReference
+from capsule.artifact import COMPONENT_HEADER, EngineReference
 from capsule.errors import BuildError
 from capsule.frontend.spec import Engine
+from capsule.remote.settings import CacheSettings
+from capsule.remote.sharing import Shared, project_remote_if_any
 from capsule.user_cache import user_store
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ def engine_key(engine: Engine) -> Key:
     """The engine's key in the store: its recipe's, under the format of today."""
     return derive_key(
         format_version=FORMAT_VERSION, toolchain={engine.name: engine.version}, digests={"recipe": engine.key}
+    )
+
+
+def engine_shared_name(engine: Engine) -> str:
+    """What a shared cache knows the engine by."""
+    return derive_digest(
+        format_version=FORMAT_VERSION,
+        toolchain={engine.name: engine.version},
+        digests={"engine recipe": engine.key},
     )
 
 
@@ -68,7 +79,12 @@ def _entry(engine: Engine, progress: Progress) -> Entry:
     try:
         entry, _ = store.get_or_build(
             engine_key(engine),
-            lambda: engine.build(progress),
+            Shared(
+                project_remote_if_any(CacheSettings(), None),
+                lambda: engine_shared_name(engine),
+                lambda: engine.build(progress),
+                lambda data: data.startswith(COMPONENT_HEADER),
+            ),
             name=engine.name,
             verify="stat",
             timeout=BUILD_TIMEOUT,

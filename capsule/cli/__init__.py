@@ -24,6 +24,11 @@ def main() -> None:
         session.close_journals()
     with suppress(OSError):  # whoever reads has gone
         sys.stdout.flush()
+    remotes = sys.modules.get("capsule.remote.session")
+    if remotes is not None:
+        remotes.finish_uploads()
+    with suppress(OSError):
+        sys.stdout.flush()
         sys.stderr.flush()
     # Taking the interpreter down as well takes time, and is no place for the threads of wasmtime.
     os._exit(code)

@@ -27,7 +27,9 @@ _told: set[str] = set()
 def project_remote(settings: CacheSettings, root: Path | None) -> Remote | None:
     """The remote of a project, under the settings of ``capsule.toml`` and of the environment.
 
-    None when there is none, or no key to trust it with, which is said once. Raises `ConfigError` and
+    The settings of no project, for engines: those run everybody's programs, so that only the user, in the
+    environment, decides where they come from. None when there is no remote, or no key to trust it with,
+    which is said once. Raises `ConfigError` and
     `UsageError` for settings that can't be used.
     """
     settings = settings.with_environment()
@@ -61,14 +63,6 @@ def project_remote(settings: CacheSettings, root: Path | None) -> Remote | None:
             remote = Remote(transport, key, mode=mode, notify=notice)
             _opened[settings, key.identity] = remote
         return remote
-
-
-def user_remote() -> Remote | None:
-    """The remote that the user named in the environment, whatever the project.
-
-    Engines run everybody's programs, so no project decides where they come from.
-    """
-    return project_remote(CacheSettings(), None)
 
 
 def counts() -> Counts:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from capsule.remote.settings import CacheSettings
 
 if TYPE_CHECKING:
     from capsule_cache.remote import Remote
+
+
+def project_remote_if_any(settings: CacheSettings, root: Path | None) -> Remote | None:
+    """See `capsule.remote.session.project_remote`; where nobody names a remote, nothing is loaded for it."""
+    if settings.with_environment().remote is None:
+        return None
+    from capsule.remote.session import project_remote
+
+    return project_remote(settings, root)
 
 
 class Shared:

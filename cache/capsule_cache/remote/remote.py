@@ -15,7 +15,7 @@ from capsule_cache.remote.uploads import Uploads
 Mode: TypeAlias = Literal["read", "write", "read-write"]
 
 FAILURES = 3
-"""So many failures in a row, or a single time-out, and the remote is left alone for the rest of the process."""
+"""After so many failures in a row, or one time-out, the remote is left alone for the rest of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,5 +182,3 @@ class Remote:
             if kind == "aside" and "failed" in self._told:
                 return
         self._notify(message)
-
-

@@ -123,7 +123,7 @@ class HttpTransport:
                 "headers": {} if authorization is None else {"Authorization": authorization},
                 # A compressed answer could grow without bound while it is unpacked.
                 "auto_decompress": False,
-                "cookie_jar": _NoCookies(),
+                "cookie_jar": aiohttp.DummyCookieJar(),
                 "trust_env": True,
             },
         )
@@ -265,9 +265,3 @@ def _bounded(data: bytes, limit: int) -> bytes:
     if len(data) > limit:
         raise TooLarge(f"more than {limit} bytes")
     return data
-
-
-def _NoCookies() -> Any:  # noqa: N802
-    import aiohttp
-
-    return aiohttp.DummyCookieJar()

@@ -38,7 +38,7 @@ class Uploads:
             self._changed.notify_all()
 
     def finish(self, seconds: float) -> int:
-        """Waits at most ``seconds`` until everything is uploaded; returns how many are not, and drops them."""
+        """Waits at most ``seconds`` for all uploads; returns how many are not done, and drops those."""
         # The threads of a parent are not in a forked child.
         if os.getpid() != self._process:
             return 0
