@@ -2,7 +2,14 @@
 
 import signal
 
+import pytest
 from hypothesis import settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--reference``, which tests/security/portable_test.py explains."""
+    parser.addoption("--reference", metavar="COMMAND", help="also try the attacks on another runtime")
+
 
 # Whoever starts the tests in the background has them ignore SIGINT, and every command that they start
 # inherits that: the tests of Ctrl-C would wait in vain.

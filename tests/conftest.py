@@ -11,6 +11,7 @@ import sysconfig
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -140,6 +141,12 @@ def child_environment() -> dict[str, str]:
 
 
 @pytest.fixture
+def command() -> str:
+    """The path of the real command."""
+    return COMMAND
+
+
+@pytest.fixture
 def cli(project: Project) -> Iterator[Cli]:
     command = Cli(project.root)
     yield command
@@ -252,13 +259,28 @@ def server() -> Iterator[Server]:
     ``/status/404`` answers with that status, ``/sleep/2`` after 2 s, ``/bytes/9`` with 9 bytes, and
     ``/to/127.0.0.1:80/x`` redirects to that address.
     """
+    with _listening() as facts:
+        yield facts
+
+
+@pytest.fixture
+def second_server() -> Iterator[Server]:
+    """Another server like `server`, on another port."""
+    with _listening() as facts:
+        yield facts
+
+
+@contextmanager
+def _listening() -> Iterator[Server]:
     listening = _QuietServer(("127.0.0.1", 0), _Handler)
     facts = Server(listening.server_port)
     listening.facts = facts  # type: ignore[attr-defined]
     threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
-    yield facts
-    listening.shutdown()
-    listening.server_close()
+    try:
+        yield facts
+    finally:
+        listening.shutdown()
+        listening.server_close()
 
 
 def assert_said_to_people(done: Finished, *words: str, status: int | None = None) -> None:

@@ -21,6 +21,41 @@ from capsule.policy.model import Policy, TaskPolicy
 
 Attack = Callable[..., Envelope]
 
+_RESULTS = pytest.StashKey[dict[str, bool]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RESULTS] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without another runtime, there is nothing to try it with."""
+    if config.getoption("--reference") is None:
+        items[:] = [item for item in items if "reference" not in getattr(item, "fixturenames", ())]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints what the attacks gained in the other runtime, as rows of docs/security-tests.md."""
+    results = config.stash[_RESULTS]
+    if results:
+        gained = sum(results.values())
+        terminalreporter.section(f"{gained} of {len(results)} attacks gained something in the other runtime")
+        for name, success in results.items():
+            terminalreporter.line(f"| {name} | {'**succeeds**' if success else 'held'} |")
+
+
+@pytest.fixture
+def reference(request: pytest.FixtureRequest) -> str:
+    """The other runtime's command."""
+    return str(request.config.getoption("--reference"))
+
+
+@pytest.fixture
+def reference_results(request: pytest.FixtureRequest) -> dict[str, bool]:
+    """What each attack gained in the other runtime."""
+    return request.config.stash[_RESULTS]
+
+
 TASK = """\
 import json, os, sys, time
 from capsule import task
