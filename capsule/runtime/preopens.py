@@ -74,13 +74,23 @@ class Protected:
 def opened(folder: Path) -> Iterator[str]:
     """A path by which to open ``folder`` (real and absolute), that nobody can redirect any more.
 
-    A task may write near a folder that another one is granted: between our check and wasmtime's open it
-    could put a symbolic link in its place. So the folder is opened here, part by part and following no
-    links, and handed over by its descriptor. Raises `PolicyError` when it isn't a folder any more.
+    Raises `PolicyError` when it isn't a folder any more.
     """
     if not DESCRIPTORS.is_dir():
         yield str(folder)
         return
+    with held(folder) as descriptor:
+        yield str(DESCRIPTORS / str(descriptor))
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """A descriptor of ``folder`` (real and absolute).
+
+    A task may write near a folder that another one is granted: between our check and wasmtime's open it
+    could put a symbolic link in its place. So the folder is opened here, part by part and following no
+    links, and handed over by its descriptor. Raises `PolicyError` when it isn't a folder any more.
+    """
     with ExitStack() as open_folders:
         descriptor = os.open("/", FOLDER_FLAGS)
         open_folders.callback(os.close, descriptor)
@@ -92,7 +102,7 @@ def opened(folder: Path) -> Iterator[str]:
             raise PolicyError(
                 f"{folder.name} can't be opened as a folder: {error.strerror or error}"
             ) from None
-        yield str(DESCRIPTORS / str(descriptor))
+        yield descriptor
 
 
 def parse_mount(text: str, cwd: Path) -> Mount:
