@@ -233,6 +233,37 @@ def clear(
     return remove(everything=all)
 
 
+@cache_app.command
+def push(
+    *files: Annotated[Path, Parameter(help="Source files; without any, the entrypoint or all members.")],
+    all: Annotated[
+        bool, Parameter(name="--all", negative=(), help="Whatever the store holds and is up to date.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Uploads built artifacts to the shared cache.
+
+    Example: capsule cache push main.py
+    """
+    from capsule.cli.cache_remote import push as upload
+
+    return upload(files, everything=all, as_json=json)
+
+
+@cache_app.command
+def pull(
+    *files: Annotated[Path, Parameter(help="Source files; without any, the entrypoint or all members.")],
+    json: Json = False,
+) -> int:
+    """Fetches artifacts from the shared cache, and builds nothing.
+
+    Example: capsule cache pull main.py
+    """
+    from capsule.cli.cache_remote import pull as download
+
+    return download(files, as_json=json)
+
+
 app.register_install_completion_command()
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from capsule_cache import Store
 
 from capsule.cli import EXIT_OK
+from capsule.cli.render import write_line
 from capsule.errors import UsageError
 from capsule.policy.sizes import parse_duration, parse_size
 
@@ -16,18 +18,25 @@ USER_STORES = ("engines", "compiled")
 
 
 def stat(*, as_json: bool) -> int:
-    """Shows the project's artifacts and the user's engines and compiled code: how many, and how large."""
-    rows = [
+    """Shows the project's artifacts and the user's engines and compiled code: how many, and how large.
+
+    And the shared cache, where there is one: whether it answers, and whether there is a key to it.
+    """
+    rows: list[dict[str, Any]] = [
         {"store": name, "folder": str(store.folder), "entries": found.entries, "bytes": found.bytes}
         for name, store in _stores()
         for found in (store.stat(),)
     ]
+    remote = _remote()
     if as_json:
-        print(json.dumps(rows))
+        print(json.dumps([*rows, *([remote] if remote else [])]))
         return EXIT_OK
     for row in rows:
-        size = f"{int(str(row['bytes'])) / (1 << 20):,.1f} MiB"
+        size = f"{row['bytes'] / (1 << 20):,.1f} MiB"
         print(f"{row['store']:<10} {row['entries']:>6} entries {size:>12}  {row['folder']}")
+    if remote:
+        state = "no key" if not remote["key"] else remote["problem"] or "answers"
+        write_line(f"{'remote':<10} {remote['mode']:>14} {state:>12}  {remote['url']}")
     return EXIT_OK
 
 
@@ -72,6 +81,25 @@ def _stores() -> Iterator[tuple[str, Store]]:
     yield "artifacts", Project(root, root, Config(root)).artifacts()
     for name in USER_STORES:
         yield name, user_store(name)
+
+
+def _remote() -> dict[str, Any] | None:
+    """The shared cache of the project in the working directory, if there is one."""
+    from capsule.cli.cache_remote import settings_here
+
+    settings, root = settings_here()
+    if settings.remote is None:
+        return None
+    from capsule.remote.session import project_remote
+
+    remote = project_remote(settings, root)
+    return {
+        "store": "remote",
+        "url": settings.remote,
+        "mode": settings.mode,
+        "key": remote is not None,
+        "problem": None if remote is None else remote.problem(),
+    }
 
 
 def _say(name: str, entries: int, size: int) -> None:

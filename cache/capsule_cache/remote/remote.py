@@ -107,19 +107,26 @@ class Remote:
         if self.mode != "read" and not self._skips(count=False):
             self._uploads.add(self._key.entry_name(inputs), payload)
 
-    def push(self, inputs: str, payload: bytes) -> bool:
-        """Uploads a payload now, unless the remote has it. Returns whether it is there afterwards."""
+    def push(self, inputs: str, payload: bytes) -> Literal["pushed", "there", "failed"]:
+        """Uploads a payload now, unless something is there under its name."""
         if self._skips():
-            return False
+            return "failed"
         name = self._key.entry_name(inputs)
         try:
             if self._transport.exists(name):
-                self._count(Counts(hits=1))
-                return True
+                return "there"
         except Exception as error:
             self._fail(error)
-            return False
-        return self._upload(name, payload)
+            return "failed"
+        return "pushed" if self._upload(name, payload) else "failed"
+
+    def problem(self) -> str | None:
+        """Why the remote can't be used at the moment; None when it answers. Counts for nothing."""
+        try:
+            self._transport.exists(self._key.entry_name(""))
+        except Exception as error:
+            return _said(error)
+        return None
 
     def finish(self, seconds: float) -> None:
         """Waits for uploads, at most ``seconds``; what is under way then is given up."""
@@ -166,8 +173,7 @@ class Remote:
             self._in_a_row += 1
             self._aside = self._aside or isinstance(error, TimeoutError) or self._in_a_row >= FAILURES
             aside = self._aside
-        # A back end's message may be of any length and content.
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = _said(error)
         if aside:
             self._tell("aside", f"the shared cache is left alone from here on: {said}")
         else:
@@ -182,3 +188,9 @@ class Remote:
             if kind == "aside" and "failed" in self._told:
                 return
         self._notify(message)
+
+
+def _said(error: Exception) -> str:
+    # A back end's message may be of any length and content.
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(error)[:1000])
+    return " ".join(printable.split())[:200] or type(error).__name__

@@ -145,6 +145,9 @@ class HttpTransport:
     async def _exists(self, name: str) -> bool:
         session = await self._files.set_session()
         async with session.head(self._url(name), allow_redirects=False) as response:
+            # Where HEAD isn't known, nobody can say: an upload too many does no harm.
+            if response.status not in (200, 404, 405, 410, 501):
+                raise OSError(f"answered {response.status} {response.reason or ''}".strip())
             return bool(response.status == 200)
 
     async def _read(self, name: str, limit: int) -> bytes | None:
