@@ -33,7 +33,7 @@ class Project:
 
     @property
     def base(self) -> Path:
-        """What sources are looked up in and named from, and where artifacts are: the workspace, or the root."""
+        """What sources are named from, and where artifacts are kept: the workspace, or else the root."""
         return self.workspace or self.root
 
     @property
@@ -51,12 +51,11 @@ class Project:
         return Store(self.base / STATE_FOLDER / "wasm", secret(), within=self.base)
 
 
-def open_project(
-    file: Path | None, cwd: Path, plugins: Plugins, settings: Settings | None = None
-) -> Project:
+def open_project(file: Path | None, cwd: Path, plugins: Plugins, settings: Settings | None = None) -> Project:
     """The project of ``file``, or of the entrypoint that ``capsule.toml`` names.
 
-    Whoever opens many at once hands in ``settings``, so that no file is read twice. Raises `UsageError` for a file that isn't there, `ConfigError` for bad settings.
+    Whoever opens many at once hands in ``settings``, so that no file is read twice.
+    Raises `UsageError` for a file that isn't there, `ConfigError` for bad settings.
     """
     settings = settings or known_settings(plugins)
     if file is None:

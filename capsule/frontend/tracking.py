@@ -1,4 +1,4 @@
-"""What a frontend may say besides its inputs, so that a host that builds hundreds of sources can leave it alone.
+"""What a frontend may say besides its inputs, so that a host with hundreds of sources can leave it alone.
 
 This is optional: a frontend without it is asked for its inputs every time, which is always right. One that
 has the two methods of `Tracker` is asked again only when something that it looked at has changed.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from capsule.frontend.spec import Inputs, Source
+from capsule.frontend.spec import Host, Inputs, Source
 
 FileState: TypeAlias = tuple[int, int, int, int]
 """Size, modification time and change time (nanoseconds), inode: together, no write leaves them alone."""
@@ -40,8 +40,11 @@ class Tracker(Protocol):
     def toolchain(self, source: Source) -> Mapping[str, str]:
         """What `Inputs.toolchain` would be."""
 
-    def lookups(self, source: Source, inputs: Inputs) -> Lookups | None:
-        """Where it looked to make ``inputs``, which were made just before; None when it can't tell."""
+    def lookups(self, source: Source, inputs: Inputs, host: Host) -> Lookups | None:
+        """Where it looked to make ``inputs``, which were made just before; None when it can't tell.
+
+        Raises what `Frontend.inputs` raises.
+        """
 
 
 def place_state(path: str) -> PlaceState:

@@ -116,6 +116,8 @@ def _seen_from(limits: Limits, prefix: str) -> Limits:
         elif grant.path.startswith(f"{prefix}/"):
             grants.append(FileGrant(grant.path.removeprefix(f"{prefix}/"), grant.writable))
     # A folder may have come twice, from grants above it: the writable one says more.
-    paths = {grant.path: any(other.writable for other in grants if other.path == grant.path) for grant in grants}
+    paths = {
+        grant.path: any(other.writable for other in grants if other.path == grant.path) for grant in grants
+    }
     files = tuple(FileGrant(path, writable) for path, writable in paths.items())
     return replace(limits, allowed_files=files)

@@ -28,8 +28,8 @@ from capsule.frontend.spec import (
 )
 
 if TYPE_CHECKING:
+    from capsule.frontend.tracking import Lookups
     from capsule_js.bundle import Bundle
-    from capsule_js.engines import Kind
     from capsule_js.toolchain import ManagedToolchain
     from capsule_js.watch import Record
 
@@ -70,7 +70,7 @@ class JavaScriptFrontend:
         file = host.cache_folder("bundles") / f"{identity}.json"
         record = self._recall(identity, file)
         if record is not None and (files := record.unchanged(source.root)) is not None:
-            return self._inputs(record, files, kind)
+            return self._inputs(source, record, files)
         esbuild = self._toolchain(source).esbuild(host.progress)
         started = time.time_ns()
         bundle = make_bundle(source.path, source.root, esbuild, unsupported=kind.unsupported)
@@ -84,9 +84,24 @@ class JavaScriptFrontend:
         if record.watch is not None:
             self._remember(identity, record)
             save(file, record)
-        inputs = self._inputs(record, bundle.own, kind)
+        inputs = self._inputs(source, record, bundle.own)
         self._made = (inputs, bundle)
         return inputs
+
+    def toolchain(self, source: Source) -> Mapping[str, str]:
+        """The versions of the tools."""
+        from capsule_js.engines import chosen_kind
+        from capsule_js.toolchain import esbuild_version
+
+        key = chosen_kind(source.settings).key()
+        return {"capsule-js": self.version, "esbuild": esbuild_version(), "engine": key}
+
+    def lookups(self, source: Source, inputs: Inputs, host: Host) -> Lookups | None:
+        """What the bundle was made of besides the project's files; None when nobody noted it in time."""
+        record = self._records.get(self._identity(source))
+        if record is None or record.watch is None or record.own.keys() != inputs.files.keys():
+            return None
+        return record.watch.lookups()
 
     def discover(self, source: Source, inputs: Inputs, host: Host) -> tuple[TaskDeclaration, ...]:
         """The program's tasks; what the text doesn't tell is asked of the engine."""
@@ -178,14 +193,12 @@ class JavaScriptFrontend:
             self._records.clear()
         self._records[identity] = record
 
-    def _inputs(self, record: Record, files: Mapping[str, bytes], kind: Kind) -> Inputs:
-        from capsule_js.toolchain import esbuild_version
-
+    def _inputs(self, source: Source, record: Record, files: Mapping[str, bytes]) -> Inputs:
         modules = {"kept": record.kept, "packages_with_tasks": record.packages_with_tasks}
         return Inputs(
             files=files,
             digests={_BUNDLE: record.bundle, _MODULES: json.dumps(modules)},
-            toolchain={"capsule-js": self.version, "esbuild": esbuild_version(), "engine": kind.key()},
+            toolchain=self.toolchain(source),
         )
 
     def _program(self, source: Source, inputs: Inputs, host: Host) -> Program:

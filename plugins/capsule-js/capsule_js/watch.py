@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from capsule.frontend.tracking import Lookups, PlaceState
 from capsule_js.bundle import Bundle
 
 _CONFIGS = ("package.json", "tsconfig.json", "jsconfig.json")
@@ -60,6 +61,19 @@ class Watch:
             if time.time_ns() - modified > _CLOCK_STEP:
                 self.folders[path] = (modified, listing)
         return True
+
+    def lookups(self) -> Lookups:
+        """The same, in the host's words."""
+        places: dict[str, PlaceState] = {}
+        for path, facts in self.files.items():
+            if facts is None:
+                places[path] = "absent"
+            elif Path(path).is_dir():
+                places[path] = "folder"
+            else:
+                size, modified, changed, inode = facts
+                places[path] = (size, modified, changed, inode)
+        return Lookups(places, {path: modified for path, (modified, _) in self.folders.items()})
 
 
 @dataclass(frozen=True, slots=True)

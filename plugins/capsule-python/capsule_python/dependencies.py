@@ -1,7 +1,8 @@
 """Which packages a program names, and where.
 
 The first of these that names any counts: inline script metadata in the source (PEP 723), then
-``[python] dependencies`` in ``capsule.toml``, then ``[project] dependencies`` in ``pyproject.toml``.
+``[python] dependencies`` in ``capsule.toml``, then ``[project] dependencies`` in the nearest
+``pyproject.toml`` at or above the source, up to the project root.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _OWN = frozenset({"capsule-run", "capsule-python", "capsule-js", "capsule-cache"
 """What a project needs to start sandboxes, and no sandbox needs."""
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:$|[\[<>=!~;@( ,])")
-_SETTINGS = ("dependencies",)
+_SETTINGS = ("dependencies", "paths")
+MAX_PATHS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ def named_dependencies(source: Source, content: bytes, tree: Tree) -> Dependenci
         return Dependencies(
             _checked(source.settings["dependencies"], origin, "[python] dependencies"), origin
         )
-    text = tree.read("pyproject.toml")
-    origin = Location("pyproject.toml")
+    name, text = _nearest("pyproject.toml", source.name, tree)
+    origin = Location(name)
     project = _toml(text, origin).get("project") if text else None
     listed = project.get("dependencies", []) if isinstance(project, dict) else []
     return Dependencies(_checked(listed, origin, "[project] dependencies"), origin, of_project=True)
@@ -70,6 +72,43 @@ def check_settings(settings: Mapping[str, Json]) -> None:
                 hint=f"did you mean {near[0]!r}?",
                 location=Location("capsule.toml"),
             )
+
+
+def search_paths(settings: Mapping[str, Json]) -> tuple[str, ...]:
+    """``[python] paths``: folders relative to the project root in which modules are looked up, too.
+
+    Raises `ConfigError` for what is no list of such folders.
+    """
+    listed = settings.get("paths", [])
+    if not isinstance(listed, list) or len(listed) > MAX_PATHS or not all(map(_is_inside, listed)):
+        raise ConfigError(
+            "[python] paths is not a list of folders in the project",
+            hint='write paths = ["libs"]; they start at the project root, with forward slashes',
+            location=Location("capsule.toml"),
+        )
+    return tuple("/".join(part for part in path.split("/") if part not in ("", ".")) for path in listed)
+
+
+def _is_inside(path: Json) -> bool:
+    return (
+        isinstance(path, str)
+        and 0 < len(path) <= _MAX_LENGTH
+        and path.isprintable()
+        and "\\" not in path
+        and not path.startswith(("/", "~"))
+        and ".." not in path.split("/")
+    )
+
+
+def _nearest(file: str, source: str, tree: Tree) -> tuple[str, bytes | None]:
+    """The nearest such file at or above a source, and what it says; the root's when there is none."""
+    folder = source.rpartition("/")[0]
+    while folder:
+        text = tree.read(f"{folder}/{file}")
+        if text is not None:
+            return f"{folder}/{file}", text
+        folder = folder.rpartition("/")[0]
+    return file, tree.read(file)
 
 
 def _inline(name: str, content: bytes) -> Dependencies | None:

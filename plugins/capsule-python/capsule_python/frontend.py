@@ -22,6 +22,9 @@ from capsule.frontend.spec import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from capsule.frontend.tracking import Lookups
     from capsule_python.modules import Closure
     from capsule_python.packages import Packages
 
@@ -52,7 +55,7 @@ class PythonFrontend:
 
             check_settings(source.settings)
         tree = DiskTree(source.root)
-        folders = search_folders(source.name, tree)
+        folders = search_folders(source.name, tree, _paths(source))
         closure = find_modules(source.name, tree, folders)
         digests = {_SEARCH: json.dumps(folders)}
         packages = _packages(source, closure, host)
@@ -61,12 +64,41 @@ class PythonFrontend:
         return Inputs(
             files={module.file: module.source for module in closure.modules},
             digests=digests,
-            toolchain={
-                "capsule-python": self.version,
-                "componentize-py": _componentize_version(),
-                "engine": self.engine(source).key,
-            },
+            toolchain=self.toolchain(source),
         )
+
+    def toolchain(self, source: Source) -> Mapping[str, str]:
+        """The versions of the tools."""
+        return {
+            "capsule-python": self.version,
+            "componentize-py": _componentize_version(),
+            "engine": self.engine(source).key,
+        }
+
+    def lookups(self, source: Source, inputs: Inputs, host: Host) -> Lookups | None:
+        """Where the search for modules and packages looked; None when it now finds something else."""
+        from dataclasses import replace
+
+        from capsule.frontend.tracking import place_state
+        from capsule_python.dependencies import named_dependencies
+        from capsule_python.lookups import RecordingTree
+        from capsule_python.modules import find_modules, search_folders
+        from capsule_python.packages import record_file
+        from capsule_python.tree import DiskTree
+
+        tree = RecordingTree(source.root, DiskTree(source.root))
+        folders = search_folders(source.name, tree, _paths(source))
+        closure = find_modules(source.name, tree, folders)
+        if {module.file: module.source for module in closure.modules} != inputs.files:
+            return None
+        if not closure.external:
+            return tree.lookups()
+        dependencies = named_dependencies(source, closure.entry.source, tree)
+        found = tree.lookups()
+        if not dependencies.requirements:
+            return found
+        record = str(record_file(dependencies, host))
+        return replace(found, places={**found.places, record: place_state(record)})
 
     def discover(self, source: Source, inputs: Inputs, host: Host) -> tuple[TaskDeclaration, ...]:
         """The program's tasks; what the text doesn't tell is asked of the engine."""
@@ -123,6 +155,14 @@ class PythonFrontend:
         program = make_program(closure, packages, self.engine(source), host)
         self._made = (inputs, program)
         return program
+
+
+def _paths(source: Source) -> tuple[str, ...]:
+    if "paths" not in source.settings:
+        return ()
+    from capsule_python.dependencies import search_paths
+
+    return search_paths(source.settings)
 
 
 @lru_cache(maxsize=1)

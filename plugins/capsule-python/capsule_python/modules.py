@@ -1,10 +1,12 @@
 """Which of the project's own modules a source imports, read from their text and never by running them.
 
-Names resolve as in Python: first the source's own folder, then the project root, then ``src/`` under a
-root that has a ``pyproject.toml`` or that the source lies in. An own module wins over one of the
-standard library, except ``capsule``, which is always the SDK. Imports are followed wherever they stand
-in a file, and in ``importlib.import_module("literal")``. A name that is computed can't be seen: import
-such a module somewhere by its name.
+Names resolve as in Python: first the source's own folder, then the nearest folder above it that has a
+``capsule.toml`` or a ``pyproject.toml`` (a member of a monorepo), then the project root, then the folders
+that ``[python] paths`` lists. ``src/`` belongs to a root or a member that has a ``pyproject.toml``, or in
+whose ``src/`` the source lies. An own module wins over one of the standard library, except ``capsule``,
+which is always the SDK. Imports are followed wherever they stand in a file, and in
+``importlib.import_module("literal")``. A name that is computed can't be seen: import such a module
+somewhere by its name.
 
 Only code is taken along. Files beside it are not: a task reads them through ``allowed_files``.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from capsule.errors import BuildError, Location
@@ -26,6 +28,7 @@ MAX_TOTAL = 64 << 20
 """Bytes that all own modules of a program may have."""
 
 SDK = "capsule"
+_SETTINGS_FILES = ("capsule.toml", "pyproject.toml")
 _END = 1 << 31
 
 _STDLIB_ADDED = frozenset({"annotationlib", "compression"})
@@ -129,14 +132,34 @@ class Closure:
                 yield from ((edge.line, module) for module in edge.modules)
 
 
-def search_folders(source: str, tree: Tree) -> tuple[str, ...]:
-    """Where the own modules of a source are looked up, in order; "" is the project root."""
+def search_folders(source: str, tree: Tree, paths: Sequence[str] = ()) -> tuple[str, ...]:
+    """Where the own modules of a source are looked up, in order; "" is the project root.
+
+    ``paths`` are the folders of ``[python] paths``, relative to the root.
+    """
     folder = source.rpartition("/")[0]
-    folders = [folder, ""]
-    within_src = folder == "src" or folder.startswith("src/")
-    if within_src or (tree.is_folder("src") and tree.read("pyproject.toml") is not None):
-        folders.append("src")
-    return tuple(dict.fromkeys(folders))
+    folders = [folder]
+    member = _member(folder, tree)
+    for root in ("",) if member is None else (member, ""):
+        folders.append(root)
+        src = f"{root}/src" if root else "src"
+        within_src = folder == src or folder.startswith(f"{src}/")
+        if within_src or (tree.is_folder(src) and tree.read(_in(root, "pyproject.toml")) is not None):
+            folders.append(src)
+    return tuple(dict.fromkeys((*folders, *paths)))
+
+
+def _member(folder: str, tree: Tree) -> str | None:
+    """The nearest folder at or above ``folder``, below the root, that has settings of its own."""
+    while folder:
+        if any(tree.read(f"{folder}/{name}") is not None for name in _SETTINGS_FILES):
+            return folder
+        folder = folder.rpartition("/")[0]
+    return None
+
+
+def _in(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def find_modules(source: str, tree: Tree, folders: tuple[str, ...]) -> Closure:

@@ -31,6 +31,7 @@ MAX_BYTES = 256 << 20
 """Bytes that all files of a program's packages may have."""
 
 _MAX_FILES = 50_000
+_RECORD = "record.json"
 _NOT_NEEDED = frozenset({"greenlet"})
 """Native distributions that others require, but do without where they aren't used."""
 
@@ -179,10 +180,15 @@ def _install(dependencies: Dependencies, folder: Path, host: Host) -> tuple[Dist
     return distributions
 
 
+def record_file(dependencies: Dependencies, host: Host) -> Path:
+    """Where an installation of these dependencies is written down: it changes when their packages do."""
+    return host.cache_folder("packages") / _key(dependencies.requirements) / _RECORD
+
+
 def _read_record(folder: Path) -> tuple[Distribution, ...] | None:
     """What an earlier installation wrote down, None when there is none that can be used."""
     try:
-        record: Json = json.loads((folder / "record.json").read_bytes())
+        record: Json = json.loads((folder / _RECORD).read_bytes())
         return tuple(_distribution(described) for described in record["distributions"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
