@@ -30,7 +30,7 @@ TABLES = ("workflow", "workspace", "tasks", "limits", "cache")
 
 WORKFLOW_KEYS = ("name", "version", "entrypoint")
 
-FRONTEND_TABLES = ("python", "javascript")
+FRONTEND_TABLES = ("python", "javascript", "c")
 """Frontends whose tables are accepted whether or not they are installed."""
 
 Locate = Callable[..., Location]

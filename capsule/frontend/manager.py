@@ -19,10 +19,11 @@ ENTRY_POINT_GROUP = "capsule"
 KNOWN_DISTRIBUTIONS = {
     "capsule-python": (".py",),
     "capsule-js": (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"),
+    "capsule-c": (".c", ".cpp", ".cc", ".cxx"),
 }
 """What to install for a suffix that no plugin brings: distribution -> suffixes."""
 
-EXTRAS = {"capsule-python": "python", "capsule-js": "js"}
+EXTRAS = {"capsule-python": "python", "capsule-js": "js", "capsule-c": "c"}
 
 
 @dataclass(frozen=True, slots=True)

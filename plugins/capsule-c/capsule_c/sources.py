@@ -1,0 +1,215 @@
+"""Which files of the project a program is made of: its sources, and what they include.
+
+What is found here is hashed, and is all that the compiler gets to see of the project. Both branches of a
+conditional count, and what is not in the project is left to the toolchain's headers.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from capsule.errors import BuildError, Location
+from capsule_c.tokens import Directive, Tokens, tokenize
+
+C_SUFFIXES = (".c",)
+CPP_SUFFIXES = (".cpp", ".cc", ".cxx")
+SUFFIXES = C_SUFFIXES + CPP_SUFFIXES
+
+MOST_FILES = 5_000
+LARGEST_FILE = 32 << 20
+LARGEST_PROGRAM = 128 << 20
+
+INCLUDES = ("include", "include_next", "import", "embed")
+
+_SETTINGS = re.compile(r"//+\s*capsule:\s*(.*)")
+_HEADER = re.compile(r'\s*(?:"([^"\n]+)"|<([^>\n]+)>)')
+_KEYS = ("sources", "include")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The files of a program by their names relative to the project root.
+
+    ``sources`` are those that are compiled, the entry first; ``include`` are the folders that are
+    searched for headers.
+    """
+
+    sources: tuple[str, ...]
+    include: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(slots=True)
+class _Reader:
+    root: Path
+    include: tuple[str, ...] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
+    size: int = 0
+
+    def read(self, name: str, location: Location) -> bytes:
+        """A file of the project. Raises `BuildError` when it is none, or too much."""
+        if name in self.files:
+            return self.files[name]
+        path = self.root / name
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(self.root):
+            raise BuildError(
+                f"{name} is a link out of the project", hint="copy the file into the project", location=location
+            )
+        try:
+            facts = real.stat()
+            if not stat.S_ISREG(facts.st_mode):
+                raise BuildError(f"{name} is not a file", location=location)
+            if facts.st_size > LARGEST_FILE:
+                raise BuildError(f"{name} is larger than {LARGEST_FILE >> 20} MiB", location=location)
+            content = real.read_bytes()
+        except OSError as error:
+            raise BuildError(f"{name} can't be read: {error.strerror or error}", location=location) from None
+        self.size += len(content)
+        if len(self.files) >= MOST_FILES or self.size > LARGEST_PROGRAM:
+            raise BuildError(
+                f"the program is more than {MOST_FILES} files, or {LARGEST_PROGRAM >> 20} MiB",
+                location=location,
+            )
+        self.files[name] = content
+        return content
+
+    def exists(self, name: str) -> bool:
+        """Whether the project has such a file."""
+        return (self.root / name).is_file()
+
+
+def read_program(entry: Path, root: Path) -> Program:
+    """Reads a program, from its entry on. Raises `BuildError`, with file and line."""
+    root = Path(os.path.realpath(root))
+    name = entry.relative_to(root).as_posix() if entry.is_relative_to(root) else ""
+    if not name:
+        raise BuildError(
+            f"the source lies outside the project root {root}",
+            hint="move it into the project",
+            location=Location(str(entry)),
+        )
+    reader = _Reader(root)
+    tokens = tokenize(reader.read(name, Location(name)))
+    sources, reader.include = _settings(name, tokens, root)
+    waiting = [name, *sources]
+    seen = set(waiting)
+    for source in sources:
+        reader.read(source, Location(name))
+    while waiting:
+        current = waiting.pop()
+        for directive in tokenize(reader.files[current]).directives:
+            if directive.name not in INCLUDES:
+                continue
+            found = _included(directive, current, reader)
+            if found is None:
+                continue
+            reader.read(found, Location(current, directive.line))
+            if found not in seen:
+                seen.add(found)
+                if directive.name != "embed":
+                    waiting.append(found)
+    files = {key: reader.files[key] for key in sorted(reader.files)}
+    return Program((name, *sources), reader.include, files)
+
+
+def _included(directive: Directive, file: str, reader: _Reader) -> str | None:
+    """The file of the project that a directive names; None when it is a header of the toolchain's."""
+    location = Location(file, directive.line)
+    found = _HEADER.match(directive.text)
+    if found is None:
+        raise BuildError(
+            f"#{directive.name} {directive.text.strip()[:60]}: what is included has to be written out",
+            hint='#include "file.h": the files of a program are read before it is compiled',
+            location=location,
+        )
+    quoted, angled = found[1], found[2]
+    wanted = quoted or angled
+    if wanted.startswith(("/", "\\", "~")) or re.match("[A-Za-z]:", wanted):
+        raise BuildError(
+            f"#{directive.name} of {wanted[:200]}: a program is made of files of its project",
+            hint="copy the file into the project, and include it by a relative path",
+            location=location,
+        )
+    folders = [posixpath.dirname(file)] if quoted or directive.name == "embed" else []
+    for folder in dict.fromkeys([*folders, *reader.include]):
+        candidate = posixpath.normpath(posixpath.join(folder, wanted))
+        if candidate.startswith("../"):
+            if folder == posixpath.dirname(file) and quoted:
+                raise BuildError(
+                    f"#{directive.name} of {wanted[:200]} leads out of the project",
+                    hint="move the file into the project, or the project's root (capsule.toml) upwards",
+                    location=location,
+                )
+            continue
+        if reader.exists(candidate):
+            return candidate
+    return None
+
+
+def _settings(file: str, tokens: Tokens, root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """``// capsule: sources = [...]`` and ``// capsule: include = [...]`` of the entry."""
+    sources: list[str] = []
+    include: list[str] = []
+    for comment in tokens.comments:
+        found = _SETTINGS.match(comment.text)
+        if found is None:
+            continue
+        location = Location(file, comment.line)
+        try:
+            table = tomllib.loads(found[1])
+        except tomllib.TOMLDecodeError as error:
+            raise BuildError(
+                f"the line is not TOML: {error}",
+                hint='// capsule: sources = ["lib/*.c"]',
+                location=location,
+            ) from None
+        for key, value in table.items():
+            patterns = _patterns(key, value, location)
+            if key == "include":
+                include += [posixpath.normpath(posixpath.join(posixpath.dirname(file), one)) for one in patterns]
+            else:
+                sources += _matching(patterns, file, root, location)
+    for folder in include:
+        if folder.startswith("../"):
+            raise BuildError(f"the folder {folder} is not in the project", location=Location(file))
+    unique = tuple(source for source in dict.fromkeys(sources) if source != file)
+    return unique, tuple(dict.fromkeys(include))
+
+
+def _patterns(key: str, value: object, location: Location) -> list[str]:
+    if key not in _KEYS:
+        raise BuildError(
+            f'"// capsule:" has no {key[:60]!r}', hint=f"it has {', '.join(_KEYS)}", location=location
+        )
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise BuildError(
+            f"{key} is not a list of paths", hint=f'// capsule: {key} = ["lib"]', location=location
+        )
+    for one in value:
+        if one.startswith(("/", "\\", "~")) or ".." in one.split("/"):
+            raise BuildError(f"{one} is not below {location.file}", location=location)
+    return value
+
+
+def _matching(patterns: Iterable[str], file: str, root: Path, location: Location) -> list[str]:
+    base = root / posixpath.dirname(file)
+    names: list[str] = []
+    for pattern in patterns:
+        try:
+            found = sorted(path for path in base.glob(pattern) if path.suffix.lower() in SUFFIXES)
+        except (ValueError, NotImplementedError) as error:
+            raise BuildError(f"{pattern} is not a pattern: {error}", location=location) from None
+        if not found:
+            raise BuildError(
+                f"no source matches {pattern}", hint=f"sources end in {', '.join(SUFFIXES)}", location=location
+            )
+        names += [path.relative_to(root).as_posix() for path in found]
+    return names

@@ -1,0 +1,186 @@
+"""The compiler: where it is, what it is started with, and the runtime that it makes once per machine."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from capsule.errors import BuildError
+from capsule.frontend.process import Finished, run_tool
+from capsule.frontend.spec import Host
+
+COMPILE_SECONDS = 120.0
+FIRST_SECONDS = 1200.0
+"""The first program of a machine waits for the C library: some 30 s on two cores, C++'s another minute."""
+
+STACK = 1 << 20
+"""Bytes of the program's own stack. It is at the bottom of memory, so that an overflow traps."""
+
+RECIPE = "1"
+"""Changes when this package compiles differently from the same sources."""
+
+TARGET = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-mcpu=generic+simd128", "-O2", "-g0", "-s")
+
+SAFE = ("-fno-gnu-inline-asm",)
+"""Inline assembly has directives that read files of the machine into a program."""
+
+C_STANDARD = "-std=gnu23"
+CPP_STANDARD = ("-std=gnu++23", "-fno-exceptions")
+
+RUNTIME = ("end", "memory", "wasi_streams", "wasi_files", "program", "calls", "http", "yyjson")
+"""The runtime's parts, in the order in which they are linked: `sdk/src/end.c` says why."""
+
+YYJSON = ("-DYYJSON_DISABLE_NON_STANDARD=1", "-DYYJSON_DISABLE_INCR_READER=1")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """The compiler of the ``ziglang`` package, with its cache."""
+
+    program: Path
+    library: Path
+    cache: Path
+
+    def run(
+        self, arguments: list[str], *, cwd: Path, scratch: Path, timeout: float, output: Path | None = None
+    ) -> Finished:
+        """Runs the compiler, which sees nothing of the environment. Raises `BuildError` for a time-out."""
+        del output
+        environment = {
+            "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
+            "ZIG_LOCAL_CACHE_DIR": str(scratch),
+            "ZIG_LIB_DIR": str(self.library),
+            "TMPDIR": str(scratch),
+            "HOME": str(scratch),
+            "PATH": "",
+            # What __DATE__ and __TIME__ say: the same inputs give the same bytes.
+            "SOURCE_DATE_EPOCH": "0",
+        }
+        try:
+            return run_tool(
+                [str(self.program), *arguments], cwd=cwd, environment=environment, timeout=timeout
+            )
+        except TimeoutError:
+            raise BuildError(f"the compiler took longer than {timeout:g} seconds") from None
+        except OSError as error:
+            raise BuildError(f"the compiler did not start: {error}", hint="capsule doctor") from None
+
+
+def sdk_folder() -> Path:
+    """The runtime's sources and headers: package data, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "sdk"
+    return installed if installed.is_dir() else package.parent / "sdk"
+
+
+def include_folders() -> tuple[Path, ...]:
+    """Where ``<capsule.h>`` and ``<yyjson.h>`` are."""
+    return (sdk_folder() / "include", sdk_folder() / "yyjson")
+
+
+def ziglang_folder() -> Path | None:
+    """The folder of the ``ziglang`` package, None when it isn't installed."""
+    try:
+        spec = importlib.util.find_spec("ziglang")
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent
+
+
+def find_toolchain(host: Host) -> Toolchain:
+    """The compiler. Raises `BuildError` when its package isn't there."""
+    folder = ziglang_folder()
+    if folder is None or not (folder / "zig").is_file():
+        raise BuildError(
+            "the C compiler is not installed (the package ziglang)", hint='pip install "capsule-run[c]"'
+        )
+    return Toolchain(folder / "zig", folder / "lib", host.cache_folder("zig"))
+
+
+@lru_cache(maxsize=1)
+def toolchain_versions() -> Mapping[str, str]:
+    """What decides a program's bytes besides its files."""
+    versions = {"runtime": runtime_digest()}
+    for package in ("capsule-c", "ziglang", "wasmtime"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "missing"
+    return versions
+
+
+@lru_cache(maxsize=1)
+def runtime_digest() -> str:
+    """A digest of the runtime's sources, the wrapper, and the flags."""
+    digest = hashlib.sha256()
+    parts = (RECIPE, *TARGET, *SAFE, C_STANDARD, *CPP_STANDARD, *RUNTIME, *YYJSON, str(STACK))
+    digest.update("\0".join(parts).encode())
+    folder = sdk_folder()
+    for path in [*sorted(folder.rglob("*.[ch]")), Path(__file__).parent / "world.wat"]:
+        content = path.read_bytes()
+        digest.update(f"\0{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def runtime_objects(toolchain: Toolchain, host: Host) -> list[Path]:
+    """The compiled runtime, made on first use. Raises `BuildError`."""
+    versions = toolchain_versions()
+    name = hashlib.sha256(f"{versions['ziglang']} {versions['runtime']}".encode()).hexdigest()[:32]
+    folder = host.cache_folder("runtime") / name
+    if not folder.is_dir():
+        with _locked(folder.with_suffix(".lock"), host.progress):
+            if not folder.is_dir():
+                host.progress("building the C runtime (once per machine)")
+                _build_runtime(toolchain, folder)
+    return [folder / f"{part}.o" for part in RUNTIME]
+
+
+def _build_runtime(toolchain: Toolchain, folder: Path) -> None:
+    sdk = sdk_folder()
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".runtime."))
+    try:
+        made = scratch / "made"
+        made.mkdir()
+        for part in RUNTIME:
+            source = sdk / ("yyjson" if part == "yyjson" else "src") / f"{part}.c"
+            command = ["cc", *TARGET, *SAFE, *YYJSON, C_STANDARD, "-Wno-pragma-once-outside-header"]
+            for path in (*include_folders(), sdk / "src"):
+                command += ["-isystem", str(path)]
+            command += ["-c", source.name, "-o", str(made / f"{part}.o")]
+            done = toolchain.run(command, cwd=source.parent, scratch=scratch, timeout=FIRST_SECONDS)
+            if done.status != 0:
+                raise BuildError(
+                    "the C runtime could not be compiled", hint="capsule doctor", traceback=done.output[-20_000:]
+                )
+        made.replace(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _locked(file: Path, progress: Progress) -> Iterator[None]:
+    # The kernel drops the lock with the process that holds it.
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another process that builds the same")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
