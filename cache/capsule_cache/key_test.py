@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsule_cache.key import Key, derive_key, is_key
+from capsule_cache.key import Key, derive_digest, derive_key, is_key
 
 TEXT = st.text(max_size=4)
 OPTION = st.recursive(
@@ -110,3 +110,22 @@ def test_what_cannot_be_hashed_is_an_error_naming_its_type() -> None:
 )
 def test_other_text_is_no_key(text: str) -> None:
     assert not is_key(text)
+
+
+def test_a_digest_tells_apart_what_a_key_tells_apart() -> None:
+    variants = [
+        {"format_version": 1},
+        {"format_version": 2},
+        {"format_version": 1, "toolchain": {"a": "1"}},
+        {"format_version": 1, "files": {"a": b"1"}},
+        {"format_version": 1, "digests": {"a": "1"}},
+        {"format_version": 1, "options": {"a": "1"}},
+        {"format_version": 1, "options": {"a": True}},
+        {"format_version": 1, "options": {"a": 1}},
+        {"format_version": 1, "options": {"a": None}},
+    ]
+    digests = {derive_digest(**variant) for variant in variants}  # type: ignore[arg-type]
+    assert len(digests) == len(variants)
+    assert all(len(digest) == 64 and int(digest, 16) >= 0 for digest in digests)
+    one, other = {"a": b"1", "b": b"2"}, {"b": b"2", "a": b"1"}
+    assert derive_digest(format_version=1, files=one) == derive_digest(format_version=1, files=other)

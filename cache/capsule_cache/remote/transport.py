@@ -14,6 +14,8 @@ from capsule_cache.remote.url import BadUrl, RemoteUrl
 CONNECT_SECONDS = 3.0
 _SUFFIX = ".capsule"
 _CHUNK = 1 << 20
+_ABSENT = (404, 410)
+_HEAD_UNKNOWN = (405, 501)
 
 T = TypeVar("T")
 
@@ -103,7 +105,11 @@ class FolderTransport:
 
 
 class HttpTransport:
-    """A server that answers GET and PUT, as every WebDAV server does. Redirects are not followed."""
+    """A server that answers GET and PUT, as every WebDAV server does. Redirects are not followed.
+
+    The requests are made in fsspec's session and loop, and not by its methods: those follow redirects
+    where they stream, ask for a size first, and upload without a length, which many servers refuse.
+    """
 
     def __init__(self, url: RemoteUrl, timeout: float, authorization: str | None) -> None:
         import aiohttp
@@ -117,13 +123,13 @@ class HttpTransport:
         self._files = fsspec.filesystem(
             "http",
             skip_instance_cache=True,
-            allow_redirects=False,
+            get_client=_client,
             client_kwargs={
                 "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 "headers": {} if authorization is None else {"Authorization": authorization},
                 # A compressed answer could grow without bound while it is unpacked.
                 "auto_decompress": False,
-                "cookie_jar": aiohttp.DummyCookieJar(),
+                # For proxies. Credentials of .netrc are for its hosts only.
                 "trust_env": True,
             },
         )
@@ -146,27 +152,24 @@ class HttpTransport:
         session = await self._files.set_session()
         async with session.head(self._url(name), allow_redirects=False) as response:
             # Where HEAD isn't known, nobody can say: an upload too many does no harm.
-            if response.status not in (200, 404, 405, 410, 501):
-                raise OSError(f"answered {response.status} {response.reason or ''}".strip())
+            if response.status not in (200, *_ABSENT, *_HEAD_UNKNOWN):
+                raise _answered(response)
             return bool(response.status == 200)
 
     async def _read(self, name: str, limit: int) -> bytes | None:
-        # With a size given, the file isn't asked for twice.
-        file = await self._files.open_async(self._url(name), size=0, allow_redirects=False)
-        try:
-            return await _read_stream(file, limit)
-        except FileNotFoundError:
-            return None
-        finally:
-            await file.close()
+        session = await self._files.set_session()
+        async with session.get(self._url(name), allow_redirects=False) as response:
+            if response.status in _ABSENT:
+                return None
+            if response.status != 200:
+                raise _answered(response)
+            return await _read_stream(response.content, limit)
 
     async def _write(self, name: str, data: bytes) -> None:
-        # fsspec's own upload sends chunks without a length, which many servers refuse, and takes a
-        # redirect for success.
         session = await self._files.set_session()
         async with session.put(self._url(name), data=data, allow_redirects=False) as response:
-            if response.status >= 300:
-                raise OSError(f"answered {response.status} {response.reason or ''}".strip())
+            if response.status not in (200, 201, 202, 204):
+                raise _answered(response)
 
     def _url(self, name: str) -> str:
         return f"{self._base}/{name}{_SUFFIX}"
@@ -240,6 +243,17 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     if not came:
         raise TimeoutError(f"no answer within {seconds:g} s")
     return came[0]
+
+
+def _answered(response: Any) -> OSError:
+    return OSError(f"answered {response.status} {response.reason or ''}".strip())
+
+
+async def _client(**kwargs: Any) -> Any:
+    import aiohttp
+
+    # A jar of cookies can only be made where the session is: in fsspec's loop.
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), **kwargs)
 
 
 def _in_loop(files: Any, seconds: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
