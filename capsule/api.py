@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from capsule.policy.limits import Limits
     from capsule.runtime.events import Event
     from capsule.runtime.executor import Execution
+    from capsule.runtime.isolation import Isolation
 
 OnOutput = Callable[[str, str], None]
 
@@ -31,13 +32,16 @@ async def run(
     limits: Mapping[str, Any] | None = None,
     env_file: str | os.PathLike[str] | None = None,
     on_output: OnOutput | None = None,
+    isolation: Isolation | None = None,
 ) -> Envelope:
     """Runs a task of ``file`` (a source file or a ``.wasm``) and returns its outcome.
 
     ``args`` and ``kwargs`` go to the task, as JSON. ``mounts`` are more folders for the run,
     ``HOST[::GUEST][:ro|:rw]``. ``cwd`` is what relative paths start at. ``limits`` are ceilings, under
     the names of ``[limits]``. ``on_output`` is called with the stream's name and the text, on another
-    thread, for whatever the task writes; without it, that goes to stderr.
+    thread, for whatever the task writes; without it, that goes to stderr. ``isolation`` is "process" for
+    sandboxes in worker processes, each confined to what its task may reach, or "thread" for sandboxes in
+    this process; without it, the variable ``CAPSULE_ISOLATION`` decides, and else it is "process".
 
     A task that fails is an outcome; `capsule.CapsuleError` is raised when there is nothing to run: a
     missing file, a build that fails, a policy that can't be used. When the caller is cancelled, so is
@@ -58,7 +62,7 @@ async def run(
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, envelope, error)
 
-    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, ended)
+    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
     call.submit()
     try:
         return await outcome
@@ -78,6 +82,7 @@ def run_sync(
     limits: Mapping[str, Any] | None = None,
     env_file: str | os.PathLike[str] | None = None,
     on_output: OnOutput | None = None,
+    isolation: Isolation | None = None,
 ) -> Envelope:
     """`run` for code without an event loop: blocks until the task has ended."""
     done = threading.Event()
@@ -87,7 +92,7 @@ def run_sync(
         answers.append((envelope, error))
         done.set()
 
-    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, ended)
+    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
     call.submit()
     try:
         done.wait()
@@ -118,10 +123,13 @@ class _Call:
         limits: Mapping[str, Any] | None,
         env_file: str | os.PathLike[str] | None,
         on_output: OnOutput | None,
+        isolation: Isolation | None,
         ended: Callable[[Envelope | None, BaseException | None], None],
     ) -> None:
         from capsule.errors import UsageError
+        from capsule.runtime.isolation import chosen_isolation
 
+        self._isolation = chosen_isolation(isolation)
         if isinstance(args, str | bytes) or not isinstance(args, Sequence):
             raise UsageError(f"args has to be a list, not {type(args).__name__}", hint=f"args=[{args!r:.40}]")
         self._file = file
@@ -179,6 +187,7 @@ class _Call:
                 env_file=self._env_file,
                 sinks=(_Output(self._on_output),),
                 ahead=True,
+                isolation=self._isolation,
                 begun=self._begun,
                 here=True,
                 on_problem=_warn,

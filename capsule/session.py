@@ -19,6 +19,7 @@ from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
 from capsule.loading import load
 from capsule.project import STATE_FOLDER, Project, open_project, prepare_state
+from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
 
 if TYPE_CHECKING:
@@ -81,11 +82,13 @@ def start(
     env_file: Path | None = None,
     sinks: Iterable[Sink] = (),
     ahead: bool = False,
+    isolation: Isolation = "process",
     begun: Callable[[Execution], None] | None = None,
     here: bool = False,
     on_problem: Callable[[str], None],
 ) -> Execution:
     """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
+    ``isolation`` says where its sandboxes are.
 
     ``begun`` and ``here`` are those of `capsule.runtime.executor.Run.start`.
     Raises `CapsuleError` when it can't be started at all.
@@ -104,6 +107,7 @@ def start(
         mounts=tuple(mount_preopens([parse_mount(text, cwd) for text in mounts], protected)),
         sinks=(journal(project, on_problem).record, *sinks),
         ahead=ahead,
+        isolation=isolation,
     )
     return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
 

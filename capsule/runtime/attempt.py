@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from capsule.errors import CapsuleError
 from capsule.runtime.host.guest import Guest, Services
 from capsule.runtime.hostile_json import read_json
 from capsule.runtime.interrupt import Interrupt, clock
+from capsule.runtime.loaded import Loaded
+from capsule.runtime.output import Capture
+from capsule.runtime.preopens import Preopen
 from capsule.runtime.prepared import shelf
-from capsule.runtime.sandbox import LoadFailed, Sandbox, Setting
+from capsule.runtime.sandbox import LOAD_FUEL, LoadFailed, Sandbox, Setting
 from capsule.runtime.traps import Failure, failure_of_trap
 
 CLAIMABLE = frozenset(
@@ -26,70 +30,151 @@ LONGEST_MESSAGE = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an attempt may use, and the words for it: ``compute``, ``timeout``, ``ram``."""
+    """What an attempt may use, and the words for it: ``compute``, ``timeout``, ``ram``.
+
+    ``fuel`` is for the task; ``total`` is what is left of the run's own fuel, for loading and the task
+    together, None when the run has no such budget.
+    """
 
     fuel: int
     seconds: float | None
     result_bytes: int
-    words: dict[str, str]
+    words: Mapping[str, str]
+    total: int | None = None
+
+    @property
+    def load_fuel(self) -> int:
+        """Fuel for instantiating the sandbox and running the program's top level."""
+        return LOAD_FUEL if self.total is None else min(LOAD_FUEL, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Everything that one attempt needs, wherever its sandbox will be.
+
+    ``ram``, ``until`` and ``ahead`` are those of `Setting`; ``call`` is the JSON for the guest's ``run``.
+    """
+
+    loaded: Loaded
+    preopens: tuple[Preopen, ...]
+    environment: Mapping[str, str]
+    ram: int | None
+    until: float | None
+    ahead: bool
+    call: str
+    budget: Budget
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What came of an attempt: ``failure`` is None when the task returned ``value``."""
+    """What came of an attempt: ``failure`` is None when the task returned ``value``.
+
+    ``load_fuel`` is what loading took, besides the ``fuel`` of the task.
+    """
 
     value: Any
     failure: Failure | None
     fuel: int
+    load_fuel: int
     load_seconds: float
     seconds: float
 
 
-class Attempt:
-    """Runs a task once, and reports once: also when the sandbox blocks past its deadline."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a sandbox did, with its ``answer`` not read yet; None when there is a ``failure``."""
 
-    def __init__(self, report: Callable[[AttemptResult, bool], None]) -> None:
+    answer: str | None
+    failure: Failure | None
+    fuel: int
+    load_fuel: int
+    load_seconds: float
+    seconds: float
+
+
+class Attempt(Protocol):
+    """One attempt at a task, wherever its sandbox is."""
+
+    def run(self, assignment: Assignment, services: Services, capture: Capture) -> bool:
+        """Runs the task, on a thread with a deep stack, and reports once.
+
+        Returns whether the sandbox is gone; False when it had been given up before it came back.
+        """
+
+    def cancel(self) -> None:
+        """Ends it, on any thread."""
+
+
+Report = Callable[[AttemptResult, bool], None]
+"""Takes what came of an attempt, and whether its sandbox was given up and is still there."""
+
+
+class ThreadAttempt:
+    """Runs a task once in this process, and reports once: also when the sandbox blocks past its deadline."""
+
+    def __init__(self, report: Report) -> None:
         self.interrupt = Interrupt()
         self._report = report
         self._lock = threading.Lock()
         self._reported = False
         self._started = time.monotonic()
         self._timeout_words = ""
-        self._sandbox: Sandbox | None = None
 
-    def run(
-        self,
-        setting: Setting,
-        services: Services,
-        program: Any,
-        call: str,
-        budget: Budget,
-        stderr_tail: Callable[[], str],
-    ) -> bool:
-        """Runs the task on this thread, which must have a deep stack.
+    def cancel(self) -> None:
+        """Ends the sandbox as soon as it can be interrupted."""
+        self.interrupt.cancel()
 
-        Returns whether it was reported; False when it had been given up before it came back.
-        """
+    def run(self, assignment: Assignment, services: Services, capture: Capture) -> bool:
+        """Runs the task on this thread."""
+        budget, program = assignment.budget, assignment.loaded.program
         self._timeout_words = budget.words["timeout"]
+        setting = Setting(
+            assignment.loaded.component,
+            assignment.preopens,
+            assignment.environment,
+            assignment.ram,
+            capture.stdout,
+            capture.stderr,
+            assignment.until,
+            assignment.ahead,
+        )
         guest = Guest(self.interrupt, services, program)
+        sandbox: Sandbox | None = None
         clock.watch(self)
         try:
             try:
-                result = self._result(setting, guest, call, budget, stderr_tail)
+                sandbox = self._prepared(setting, guest) or Sandbox(
+                    setting, guest, load_fuel=budget.load_fuel
+                )
+                answered = execute(
+                    sandbox,
+                    guest,
+                    assignment.call,
+                    budget,
+                    lambda: capture.stderr_tail,
+                    until=assignment.until,
+                )
+            except CapsuleError as error:
+                answered = broken(str(error))
+            except Exception as error:  # a fault of ours must be an outcome too, or the caller waits for ever
+                answered = broken(f"the host failed: {type(error).__name__}: {error}")
             finally:
                 clock.forget(self)
-            return self._once(result, given_up=False)
+            came_back = self._once(result_of(answered, budget.result_bytes), given_up=False)
         finally:
             # Freeing the memory takes as long as a small task: nobody has to wait for it.
-            if self._sandbox is not None:
-                self._sandbox.close()
+            if sandbox is not None:
+                sandbox.close()
+        if assignment.ahead and answered.failure is None:
+            shelf.restock(setting, program)
+        return came_back
 
     def give_up(self) -> None:
         """The sandbox blocks where no epoch reaches: report without it. Its thread ends when it can."""
         self.interrupt.cancel()
         message = f"the task ran longer than {self._timeout_words}"
         seconds = time.monotonic() - self._started
-        self._once(AttemptResult(None, Failure("timeout", message), 0, 0.0, seconds), given_up=True)
+        self._once(AttemptResult(None, Failure("timeout", message), 0, 0, 0.0, seconds), given_up=True)
 
     def _once(self, result: AttemptResult, *, given_up: bool) -> bool:
         with self._lock:
@@ -99,48 +184,6 @@ class Attempt:
         self._report(result, given_up)
         return True
 
-    def _result(
-        self, setting: Setting, guest: Guest, call: str, budget: Budget, stderr_tail: Callable[[], str]
-    ) -> AttemptResult:
-        import wasmtime
-
-        sandbox: Sandbox | None = None
-        loaded = False
-        value: Any = None
-        failure: Failure | None = None
-        fuel = 0
-        started = time.monotonic()
-        try:
-            sandbox = self._sandbox = self._prepared(setting, guest)
-            if sandbox is None:
-                sandbox = self._sandbox = Sandbox(setting, guest)
-                sandbox.load()
-            loaded = True
-            guest.loading = False
-            started = time.monotonic()
-            value, failure = read_answer(
-                sandbox.run(call, fuel=budget.fuel, seconds=budget.seconds), budget.result_bytes
-            )
-        except LoadFailed as failed:
-            failure = _load_failure(failed)
-        except wasmtime.WasmtimeError as error:
-            failure = failure_of_trap(error, stderr_tail=stderr_tail(), limits=budget.words)
-            if guest.fault is not None:
-                failure = Failure("crash", f"a function of the host failed: {guest.fault}")
-            elif not loaded:
-                failure = _trap_while_loading(failure, setting.until)
-        except (CapsuleError, LookupError) as error:
-            failure = Failure("crash", str(error))
-        except Exception as error:  # a fault of ours must be an outcome too, or the caller waits for ever
-            failure = Failure("crash", f"the host failed: {type(error).__name__}: {error}")
-        finally:
-            ended = time.monotonic()
-            guest.requests.clear()
-            if sandbox is not None and loaded:
-                fuel = sandbox.fuel_consumed()
-        load_seconds = 0.0 if sandbox is None else sandbox.load_seconds
-        return AttemptResult(value, failure, fuel, load_seconds, ended - started)
-
     def _prepared(self, setting: Setting, guest: Guest) -> Sandbox | None:
         found = shelf.take(setting, guest.program) if setting.ahead else None
         if found is None:
@@ -149,13 +192,85 @@ class Attempt:
         return found.sandbox
 
 
+def execute(
+    sandbox: Sandbox,
+    guest: Guest,
+    call: str,
+    budget: Budget,
+    stderr_tail: Callable[[], str],
+    *,
+    until: float | None,
+    loaded: Callable[[], None] | None = None,
+) -> Answered:
+    """Loads a sandbox, unless it was loaded ahead, and calls the task in it; tells ``loaded`` in between."""
+    import wasmtime
+
+    answer: str | None = None
+    failure: Failure | None = None
+    fuel: int | None = None
+    started = time.monotonic()
+    try:
+        if not sandbox.loaded:
+            sandbox.load()
+        if loaded is not None:
+            loaded()
+        guest.loading = False
+        started = time.monotonic()
+        fuel = budget.fuel if budget.total is None else min(budget.fuel, budget.total - sandbox.load_fuel)
+        if fuel <= 0:
+            failure = _no_fuel_left()
+        else:
+            answer = sandbox.run(call, fuel=fuel, seconds=budget.seconds)
+    except LoadFailed as failed:
+        failure = _load_failure(failed)
+    except wasmtime.WasmtimeError as error:
+        failure = failure_of_trap(error, stderr_tail=stderr_tail(), limits=dict(budget.words))
+        if guest.fault is not None:
+            failure = Failure("crash", f"a function of the host failed: {guest.fault}")
+        elif fuel is None:
+            failure = _trap_while_loading(failure, until, budget)
+    except (CapsuleError, LookupError) as error:
+        failure = Failure("crash", str(error))
+    except Exception as error:  # a fault of ours must be an outcome too, or the caller waits for ever
+        failure = Failure("crash", f"the host failed: {type(error).__name__}: {error}")
+    finally:
+        ended = time.monotonic()
+        guest.requests.clear()
+    used = sandbox.fuel_consumed() if fuel is not None and fuel > 0 else 0
+    return Answered(answer, failure, used, sandbox.load_fuel, sandbox.load_seconds, ended - started)
+
+
+def broken(message: str) -> Answered:
+    """An attempt that never had a sandbox, or whose host is at fault."""
+    return Answered(None, Failure("crash", message), 0, 0, 0.0, 0.0)
+
+
+def result_of(answered: Answered, result_bytes: int) -> AttemptResult:
+    """Reads the answer, of at most ``result_bytes`` characters."""
+    value, failure = None, answered.failure
+    if answered.answer is not None:
+        value, failure = read_answer(answered.answer, result_bytes)
+    return AttemptResult(
+        value, failure, answered.fuel, answered.load_fuel, answered.load_seconds, answered.seconds
+    )
+
+
+def outcome_not_kept(envelope: Mapping[str, Any]) -> str:
+    """A sub-task's outcome, as JSON, for a caller who leaves too many of them untaken."""
+    message = "the sub-tasks' results that its caller has not taken yet hold too much already"
+    error = {"error_type": "result_too_large", "message": message}
+    return json.dumps({**envelope, "success": False, "result": None, "error": error})
+
+
+def too_large(size: int, most: int) -> Failure:
+    """The failure for a result that takes ``size`` bytes."""
+    return Failure("result_too_large", f"the result takes {size} bytes as JSON; at most {most} are allowed")
+
+
 def read_answer(answer: str, result_bytes: int) -> tuple[Any, Failure | None]:
     """Reads what a guest's ``run`` returned: hostile text, that says at most how the guest failed."""
     if len(answer) > result_bytes:
-        return None, Failure(
-            "result_too_large",
-            f"the result takes {len(answer)} bytes as JSON; at most {result_bytes} are allowed",
-        )
+        return None, too_large(len(answer), result_bytes)
     try:
         parsed = read_json(answer)
     except (ValueError, RecursionError) as error:
@@ -185,16 +300,29 @@ def _load_failure(failed: LoadFailed) -> Failure:
     return Failure("load_error", claimed.message, claimed.traceback)
 
 
-def _trap_while_loading(failure: Failure, until: float | None) -> Failure:
+def _no_fuel_left() -> Failure:
+    return Failure("out_of_fuel", "loading the program used up the run's fuel ([limits] total_compute)")
+
+
+def _trap_while_loading(failure: Failure, until: float | None, budget: Budget) -> Failure:
     """A trap before the task was called: its own limits had no part in it, but for memory."""
-    if failure.error_type == "timeout" and until is not None and time.monotonic() >= until:
+    if failure.error_type == "out_of_fuel" and budget.load_fuel < LOAD_FUEL:
+        return _no_fuel_left()
+    if failure.error_type == "timeout":
+        return late_loading(until)
+    if failure.error_type in ("out_of_memory", "cancelled", "exit"):
+        return failure
+    what = "it used up the fuel for loading" if failure.error_type == "out_of_fuel" else failure.message
+    return Failure("load_error", f"the program's top level did not come to its end: {what}")
+
+
+def late_loading(until: float | None) -> Failure:
+    """Loading took too long. ``until`` is when the run has to end, None for no such time."""
+    if until is not None and time.monotonic() >= until:
         return Failure(
             "timeout", "the program took longer to load than the run may take ([limits] total_timeout)"
         )
-    if failure.error_type in ("out_of_memory", "cancelled", "exit"):
-        return failure
-    what = {
-        "timeout": "it took longer than loading may take",
-        "out_of_fuel": "it used up the fuel for loading",
-    }.get(failure.error_type, failure.message)
-    return Failure("load_error", f"the program's top level did not come to its end: {what}")
+    return Failure(
+        "load_error",
+        "the program's top level did not come to its end: it took longer than loading may take",
+    )

@@ -18,16 +18,22 @@ from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import TaskPolicy
 from capsule.policy.serial import to_json
 from capsule.runtime import events
-from capsule.runtime.attempt import Attempt, AttemptResult, Budget
+from capsule.runtime.attempt import (
+    Assignment,
+    Attempt,
+    AttemptResult,
+    Budget,
+    ThreadAttempt,
+    outcome_not_kept,
+)
 from capsule.runtime.host.guest import TaskRefused
 from capsule.runtime.hostile_json import read_json
 from capsule.runtime.interrupt import Interrupt
+from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
 from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen, Protected, grant_preopens
-from capsule.runtime.prepared import shelf
 from capsule.runtime.requests import Requests
-from capsule.runtime.sandbox import Setting
 from capsule.runtime.scheduler import MACHINE, Scheduler
 from capsule.runtime.traps import Failure
 
@@ -49,7 +55,8 @@ class RunSettings:
 
     ``mounts`` are the operator's own folders, seen by every task of the run. ``environment`` gives the
     values of declared variables. ``protected`` is what no writable folder may cover. ``ahead`` is whether
-    sandboxes may be prepared for the next run of the same file.
+    sandboxes may be prepared for the next run of the same file. ``isolation`` says where sandboxes are:
+    in worker processes, or on threads of this one.
     """
 
     root: Path
@@ -59,6 +66,7 @@ class RunSettings:
     mounts: tuple[Preopen, ...] = ()
     sinks: tuple[events.Sink, ...] = ()
     ahead: bool = False
+    isolation: Isolation = "thread"
 
 
 class Run:
@@ -209,12 +217,18 @@ class Run:
         with self._lock:
             if self._fuel_left is None:
                 return wanted
-            granted = min(wanted, self._fuel_left)
+            granted = max(0, min(wanted, self._fuel_left))
             self._fuel_left -= granted
             return granted
 
+    @property
+    def fuel_left(self) -> int | None:
+        """What is left of the run's budget, None without one."""
+        with self._lock:
+            return self._fuel_left
+
     def return_fuel(self, unused: int) -> None:
-        """Gives back what an attempt did not use."""
+        """Gives back what an attempt did not use; takes it, when loading took more than was left over."""
         with self._lock:
             if self._fuel_left is not None:
                 self._fuel_left += unused
@@ -317,7 +331,7 @@ class Execution:
             self._cancelled = True
             attempt = self._attempt
         if attempt is not None:
-            attempt.interrupt.cancel()
+            attempt.cancel()
 
     def end_unstarted(self, failure: Failure) -> None:
         """Ends a task that never had a sandbox."""
@@ -328,7 +342,7 @@ class Execution:
         with self._lock:
             self._attempts += 1
             number = self._attempts
-            attempt = self._attempt = Attempt(self._attempt_ended)
+            attempt = self._attempt = self._new_attempt()
             cancelled = self._cancelled
         if self._first_start == 0.0:
             self._first_start = time.monotonic()
@@ -344,6 +358,7 @@ class Execution:
         if seconds is not None and seconds <= 0:
             self._finish(None, Failure("timeout", f"the task ran longer than {words['timeout']}"))
             return
+        total = run.fuel_left
         fuel = run.reserve_fuel(policy.compute)
         if fuel <= 0:
             self._finish(
@@ -354,25 +369,25 @@ class Execution:
             words["compute"] = "what was left of the run's fuel ([limits] total_compute)"
         self._granted = fuel
         run.emit(events.AttemptStarted(run.id, self.number, number, time.time()))
-        setting = Setting(
-            run.loaded.component,
+        assignment = Assignment(
+            run.loaded,
             self._preopens,
             self._environment,
             policy.ram,
-            self._capture.stdout,
-            self._capture.stderr,
             run.deadline,
-            run.settings.ahead,
+            run.settings.ahead and self.depth == 0,
+            f'{{"task":{json.dumps(self.name)},{self._arguments[1:]}',
+            Budget(fuel, seconds, run.settings.limits.result_bytes, words, total),
         )
-        budget = Budget(fuel, seconds, run.settings.limits.result_bytes, words)
-        call = f'{{"task":{json.dumps(self.name)},{self._arguments[1:]}'
-        services = AttemptServices(self)
-        if not attempt.run(
-            setting, services, run.loaded.program, call, budget, lambda: self._capture.stderr_tail
-        ):
+        if not attempt.run(assignment, AttemptServices(self), self._capture):
             run.came_back()
-        if setting.ahead and self.depth == 0 and self.envelope is not None and self.envelope.success:
-            shelf.restock(setting, run.loaded.program)
+
+    def _new_attempt(self) -> Attempt:
+        if self.run.settings.isolation == "process":
+            from capsule.workers.attempt import ProcessAttempt
+
+            return ProcessAttempt(self._attempt_ended)
+        return ThreadAttempt(self._attempt_ended)
 
     def _seconds_and_words(self) -> tuple[float | None, dict[str, str]]:
         policy, origins = self.policy.policy, self.policy.origins
@@ -397,7 +412,8 @@ class Execution:
         run = self.run
         if given_up:
             run.given_up()
-        run.return_fuel(self._granted - result.fuel)
+        # Loading is paid for when it is over: what it takes is not known before.
+        run.return_fuel(self._granted - result.fuel - result.load_fuel)
         self._fuel += result.fuel
         self._load_seconds += result.load_seconds
         failure = result.failure
@@ -514,9 +530,7 @@ class AttemptServices:
 
         def deliver(envelope: Envelope) -> None:
             if not ended(json.dumps(envelope)):
-                message = "the sub-tasks' results that its caller has not taken yet hold too much already"
-                error = {"error_type": "result_too_large", "message": message}
-                ended(json.dumps({**envelope, "success": False, "result": None, "error": error}))
+                ended(outcome_not_kept(envelope))
 
         child = execution.run.start_child(execution, name, arguments, deliver)
         execution.adopt(child)

@@ -160,7 +160,7 @@ class Shelf:
     def _prepare(self, kind: Kind, setting: Setting, program: ProgramTable | None) -> None:
         prepared = None
         try:
-            prepared = _make(setting, program)
+            prepared = make_prepared(setting, program)
         except Exception:  # whatever is wrong with it, the next run meets it and says so
             prepared = None
         thrown: list[Prepared] = []
@@ -203,7 +203,8 @@ class Shelf:
             prepared.sandbox.close()
 
 
-def _make(setting: Setting, program: ProgramTable | None) -> Prepared | None:
+def make_prepared(setting: Setting, program: ProgramTable | None) -> Prepared:
+    """Prepares a sandbox on this thread. Raises whatever keeps its program from being loaded ahead."""
     tap = Tap()
     preparation = _Preparation()
     guest = Guest(preparation.interrupt, _NobodysServices(), program, ahead=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from capsule.runtime.preopens import Preopen, opened
 
 if TYPE_CHECKING:
     from wasmtime.component import Component
+    from wasmtime.component import Instance as ComponentInstance
 
 UNLIMITED_MEMORY = -1
 
@@ -39,7 +41,7 @@ class Setting:
 
     ``ram`` is bytes, None for what wasm32 allows. ``until`` (`time.monotonic`) is when its run has to end,
     None for no such time: it bounds loading and running alike. ``ahead`` is whether a sandbox that was
-    prepared ahead will do.
+    prepared ahead will do. ``opened`` is whether the folders' paths are those of open descriptors.
     """
 
     component: Component
@@ -50,6 +52,7 @@ class Setting:
     on_stderr: Callable[[bytes], None]
     until: float | None = None
     ahead: bool = False
+    opened: bool = False
 
 
 class LoadFailed(Exception):
@@ -63,10 +66,11 @@ class LoadFailed(Exception):
 class Sandbox:
     """A fresh sandbox: made, loaded, called once and closed, on one thread at a time.
 
-    Every method that enters the guest raises `wasmtime.WasmtimeError` for a trap.
+    ``load_fuel`` is for instantiating it and running the program's top level. Every method that enters the
+    guest raises `wasmtime.WasmtimeError` for a trap.
     """
 
-    def __init__(self, setting: Setting, guest: Guest) -> None:
+    def __init__(self, setting: Setting, guest: Guest, *, load_fuel: int = LOAD_FUEL) -> None:
         import wasmtime
 
         self._guest = guest
@@ -74,7 +78,10 @@ class Sandbox:
         self.load_fuel = 0
         self._granted = 0
         self._until = setting.until
-        enter(guest)
+        self._component = setting.component
+        self._instance: ComponentInstance | None = None
+        self.loaded = False
+        """Whether the program's top level has come to its end."""
         started = time.monotonic()
         self._store = wasmtime.Store(engine())
         try:
@@ -85,24 +92,26 @@ class Sandbox:
                 tables=TABLES,
                 memories=MEMORIES,
             )
-            self._refuel(LOAD_FUEL)
+            self._refuel(load_fuel)
             guest.interrupt.deadline = self._deadline(LOAD_SECONDS)
             self._armed = arm(self._store, guest.interrupt)
             self._store.set_wasi(_wasi(setting))
-            self._instance = linker().instantiate(self._store, setting.component)
         except BaseException:
             self.close()
             raise
         self.load_seconds = time.monotonic() - started
 
     def load(self) -> None:
-        """Runs the program's top level, under a budget of its own. Raises `LoadFailed`."""
-        function = self._instance.get_func(self._store, "load")
-        if function is None:  # a component of its own needs no loading
-            return
+        """Instantiates the component and runs the program's top level, under a budget of their own.
+
+        Raises `LoadFailed`.
+        """
         started = time.monotonic()
         try:
-            failure = call_export(self._store, function)
+            instance = self._instantiated()
+            function = instance.get_func(self._store, "load")
+            # A component of its own needs no loading.
+            failure = None if function is None else call_export(self._store, function)
         finally:
             self.load_seconds += time.monotonic() - started
             self.load_fuel = self.fuel_consumed()
@@ -112,6 +121,7 @@ class Sandbox:
             except (ValueError, RecursionError):
                 details = None
             raise LoadFailed(details if isinstance(details, dict) else {"message": str(failure)[:10_000]})
+        self.loaded = True
 
     def adopt(self, guest: Guest, until: float | None) -> None:
         """Gives a sandbox that was loaded ahead to the run that uses it."""
@@ -125,14 +135,21 @@ class Sandbox:
 
     def call(self, export: str, *arguments: str, fuel: int, seconds: float | None) -> Any:
         """Calls an export that takes text. Raises `LookupError` when there is none of that name."""
-        enter(self._guest)
+        instance = self._instantiated()
         self._refuel(fuel)
         self._guest.interrupt.deadline = self._deadline(seconds)
         rearm(self._store, self._guest.interrupt)
-        function = self._instance.get_func(self._store, export)
+        function = instance.get_func(self._store, export)
         if function is None:
             raise LookupError(f"the component has no export {export!r}")
         return call_export(self._store, function, *arguments)
+
+    def _instantiated(self) -> ComponentInstance:
+        """The instance, on this thread from now on. A component's start functions run in here."""
+        enter(self._guest)
+        if self._instance is None:
+            self._instance = linker().instantiate(self._store, self._component)
+        return self._instance
 
     def fuel_consumed(self) -> int:
         """Fuel used since it was last filled up."""
@@ -162,6 +179,6 @@ def _wasi(setting: Setting) -> Any:
     wasi.stdout_custom = setting.on_stdout
     wasi.stderr_custom = setting.on_stderr
     for preopen in setting.preopens:
-        with opened(preopen.host) as path:
+        with nullcontext(str(preopen.host)) if setting.opened else opened(preopen.host) as path:
             wasi.preopen_dir(path, preopen.guest, preopen.writable)
     return wasi

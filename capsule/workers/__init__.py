@@ -1,0 +1,1 @@
+"""Worker processes: each holds one sandbox at a time, and nothing that is worth taking."""

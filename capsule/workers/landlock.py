@@ -1,0 +1,103 @@
+"""Landlock: a process gives up every file, and all of TCP, but the folders that it names.
+
+The three system calls have no wrapper in the C library. Numbers, structures and access rights are those of
+the kernel's ``landlock.h`` (Documentation/userspace-api/landlock.rst); each ABI version adds rights, and
+a ruleset may only name those that the running kernel knows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterable
+from typing import Final
+
+CREATE_RULESET: Final = 444
+ADD_RULE: Final = 445
+RESTRICT_SELF: Final = 446
+
+VERSION: Final = 1
+"""The flag of ``landlock_create_ruleset`` that asks for the ABI version."""
+
+PATH_BENEATH: Final = 1
+
+OLDEST_ABI: Final = 2
+"""Version 1 refuses every rename and link between two folders, also inside of one that was granted."""
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
+MAKE_CHAR, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_BLOCK, MAKE_SYM = (1 << bit for bit in range(6, 13))
+REFER, TRUNCATE, IOCTL_DEV = (1 << bit for bit in range(13, 16))
+
+READING: Final = READ_FILE | READ_DIR
+WRITING: Final = (
+    READING | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM | REFER | TRUNCATE
+)
+BIND_AND_CONNECT_TCP: Final = 0b11
+ABSTRACT_SOCKETS_AND_SIGNALS: Final = 0b11
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (
+        ("handled_access_fs", ctypes.c_uint64),
+        ("handled_access_net", ctypes.c_uint64),
+        ("scoped", ctypes.c_uint64),
+    )
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
+
+
+def abi() -> int:
+    """The kernel's Landlock ABI version; 0 where there is none, or it is switched off."""
+    if sys.platform != "linux":
+        return 0
+    return max(0, _call(CREATE_RULESET, None, 0, VERSION))
+
+
+def restrict(folders: Iterable[tuple[int, bool]]) -> bool:
+    """Gives up all files but those below ``folders`` (descriptors, and whether they may be written), and TCP.
+
+    Holds for this thread and those that it starts, for ever. Needs no-new-privileges. Returns False when the
+    kernel has no Landlock that will do. Raises `OSError` when it has and refuses.
+    """
+    version = abi()
+    if version < OLDEST_ABI:
+        return False
+    handled = _rights(version)
+    attributes = _Ruleset(
+        handled,
+        BIND_AND_CONNECT_TCP if version >= 4 else 0,
+        ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0,
+    )
+    size = 24 if version >= 6 else 16 if version >= 4 else 8
+    ruleset = _checked(_call(CREATE_RULESET, ctypes.byref(attributes), size, 0))
+    try:
+        for folder, writable in folders:
+            rule = _PathBeneath((WRITING if writable else READING) & handled, folder)
+            _checked(_call(ADD_RULE, ruleset, PATH_BENEATH, ctypes.byref(rule), 0))
+        _checked(_call(RESTRICT_SELF, ruleset, 0))
+    finally:
+        os.close(ruleset)
+    return True
+
+
+def _rights(version: int) -> int:
+    """Every access right to files that this version knows."""
+    return (1 << (13 + (version >= 2) + (version >= 3) + (version >= 5))) - 1
+
+
+def _call(number: int, *arguments: object) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
+    return int(libc.syscall(ctypes.c_long(number), *wide))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"Landlock: {os.strerror(code)}")
+    return result

@@ -1,0 +1,254 @@
+"""The workers of this process: which are there, which are idle, and which one an attempt gets.
+
+Workers are kept by kind: compiled code and folders are what one is confined to, for good. The number of
+workers is that of live sandboxes, which the scheduler bounds, and a few that idle for some seconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from capsule.runtime.compiled import code_file
+from capsule.runtime.preopens import Preopen, held
+from capsule.workers.passing import MOST_DESCRIPTORS
+from capsule.workers.process import WorkerProcess
+from capsule.workers.spawner import Spawner, SpawnError
+
+if TYPE_CHECKING:
+    from wasmtime.component import Component
+
+KEEP_SECONDS = 5.0
+"""How long a worker idles before it is ended: at least this, and less than twice this."""
+
+PROCESSORS = max(2, os.cpu_count() or 1)
+
+MOST_IDLE = 2 * PROCESSORS
+"""Idle workers, those that prepare a sandbox included."""
+
+MOST_FOLDERS = MOST_DESCRIPTORS - 2
+
+FAREWELL = 1.0
+"""Seconds that attempts get to report, at the end of the process, after their workers were killed."""
+
+Folders = tuple[tuple[int, int, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a worker is confined to: code, and folders by device, inode and whether they can be written."""
+
+    code: str
+    folders: Folders
+
+
+@dataclass(slots=True)
+class _Idle:
+    worker: WorkerProcess
+    kind: Kind
+    since: float
+
+
+class Stoppable(Protocol):
+    """An attempt that is under way."""
+
+    def kill(self) -> None:
+        """Ends it at once, as cancelled."""
+
+
+class Pool:
+    """All workers of this process. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self.spawner = Spawner()
+        self._lock = threading.Condition()
+        self._idle: list[_Idle] = []
+        self._kinds: dict[int, Kind] = {}
+        self._sweep: threading.Timer | None = None
+        self._active: set[Stoppable] = set()
+        self._codes: dict[int, tuple[str, int]] = {}
+
+    def acquire(
+        self, component: Component, preopens: Sequence[Preopen], wanted: object | None
+    ) -> WorkerProcess:
+        """A worker for one attempt: best one that has a sandbox like ``wanted`` ready.
+
+        Raises `SpawnError`, and `PolicyError` for a folder that isn't one any more.
+        """
+        if len(preopens) > MOST_FOLDERS:
+            raise SpawnError(f"a task can have {MOST_FOLDERS} folders, not {len(preopens)}")
+        with ExitStack() as stack:
+            folders = [(stack.enter_context(held(each.host)), each.writable) for each in preopens]
+            facts = [(os.fstat(descriptor), writable) for descriptor, writable in folders]
+            code = self._code(component)
+            kind = Kind(code, tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts))
+            worker = self._take(kind, wanted)
+            if worker is None:
+                worker = self._spawn(component, kind, folders)
+            return worker
+
+    def release(self, worker: WorkerProcess) -> None:
+        """The attempt is over, and the worker can have another one."""
+        with self._lock:
+            self._idle.append(_Idle(worker, self._kinds[worker.pid], time.monotonic()))
+            if self._sweep is None:
+                self._start_sweep()
+
+    def trim(self) -> None:
+        """Ends workers that are too many."""
+        with self._lock:
+            surplus = self._idle[: max(0, len(self._idle) - MOST_IDLE)]
+            del self._idle[: len(surplus)]
+        for idle in surplus:
+            self.discard(idle.worker)
+
+    def discard(self, worker: WorkerProcess) -> int | None:
+        """Kills a worker. Returns how it ended, None when that is not known."""
+        status = worker.end()
+        with self._lock:
+            self._kinds.pop(worker.pid, None)
+        return status
+
+    def begin(self, attempt: Stoppable) -> None:
+        """An attempt is under way."""
+        with self._lock:
+            self._active.add(attempt)
+
+    def finish(self, attempt: Stoppable) -> None:
+        """An attempt has reported."""
+        with self._lock:
+            self._active.discard(attempt)
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """Ends all workers; attempts that are under way are cancelled."""
+        with self._lock:
+            active = list(self._active)
+        for attempt in active:
+            attempt.kill()
+        with self._lock:
+            self._lock.wait_for(lambda: not self._active, FAREWELL)
+            idle, self._idle = self._idle, []
+            if self._sweep is not None:
+                self._sweep.cancel()
+        for each in idle:
+            self.discard(each.worker)
+        self.spawner.close()
+
+    @property
+    def idle(self) -> list[WorkerProcess]:
+        """The workers that have nothing to do, the latest last."""
+        with self._lock:
+            return [each.worker for each in self._idle]
+
+    def _take(self, kind: Kind, wanted: object | None) -> WorkerProcess | None:
+        dead: list[WorkerProcess] = []
+        found = None
+        with self._lock:
+            fitting = [each for each in reversed(self._idle) if each.kind == kind]
+            for each in list(fitting):
+                if not each.worker.settle():
+                    dead.append(each.worker)
+                    fitting.remove(each)
+                    self._idle.remove(each)
+            found = _choose(fitting, wanted)
+            if found is not None:
+                self._idle.remove(found)
+        for worker in dead:
+            self.discard(worker)
+        return None if found is None else found.worker
+
+    def _spawn(self, component: Component, kind: Kind, folders: Sequence[tuple[int, bool]]) -> WorkerProcess:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                file = self._open_code(component, kind.code)
+                try:
+                    pid = self.spawner.spawn(theirs, kind.code, file, folders)
+                finally:
+                    os.close(file)
+            except BaseException:
+                ours.close()
+                raise
+        with self._lock:
+            self._kinds[pid] = kind
+        return WorkerProcess(self.spawner, pid, ours)
+
+    def _code(self, component: Component) -> str:
+        path = code_file(component)
+        return f"component {id(component)}" if path is None else str(path)
+
+    def _open_code(self, component: Component, code: str) -> int:
+        """A descriptor of the compiled code."""
+        path = code_file(component)
+        if path is not None:
+            try:
+                return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError:
+                pass  # removed since it was loaded
+        if sys.platform == "linux":
+            descriptor = os.memfd_create("capsule-code", os.MFD_CLOEXEC)
+        else:
+            descriptor, name = tempfile.mkstemp(prefix="capsule-code-")
+            os.unlink(name)  # noqa: PTH108
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(component.serialize())
+        return descriptor
+
+    def _start_sweep(self) -> None:
+        self._sweep = threading.Timer(KEEP_SECONDS, self._sweep_old)
+        self._sweep.daemon = True
+        self._sweep.start()
+
+    def _sweep_old(self) -> None:
+        oldest = time.monotonic() - KEEP_SECONDS
+        with self._lock:
+            old = [each for each in self._idle if each.since <= oldest]
+            self._idle = [each for each in self._idle if each.since > oldest]
+            self._sweep = None
+            if self._idle:
+                self._start_sweep()
+        for each in old:
+            self.discard(each.worker)
+
+
+def _choose(fitting: Sequence[_Idle], wanted: object | None) -> _Idle | None:
+    """The best of the idle workers of the right kind; None when a new one is better than any."""
+    alike = [each for each in fitting if wanted is not None and each.worker.preparing == wanted]
+    for each in alike:
+        if each.worker.ready:
+            return each
+    for each in fitting:
+        if each.worker.preparing is None:
+            return each
+    if len(alike) >= PROCESSORS:
+        return alike[-1]  # it was the first to begin, and starting one more would take no less
+    if len(fitting) >= MOST_IDLE:
+        ready = [each for each in fitting if each.worker.ready]
+        return ready[-1] if ready else None
+    return None
+
+
+@lru_cache(maxsize=1)
+def pool() -> Pool:
+    """The pool of this process. A process that is forked from it gets a pool of its own."""
+    made = Pool()
+    atexit.register(made.close)
+    os.register_at_fork(after_in_child=lambda: _forget(made))
+    return made
+
+
+def _forget(inherited: Pool) -> None:
+    atexit.unregister(inherited.close)
+    inherited.spawner.forget()
+    pool.cache_clear()

@@ -1,0 +1,162 @@
+"""The zygote: a process of one thread that has everything loaded, and forks a worker when it is asked to.
+
+Starting Python and wasmtime takes some 200 ms, forking this process a few. It runs no guest. It ends with
+the process that started it: their channel ends then, and its workers end with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from capsule.workers import confinement, passing
+
+if TYPE_CHECKING:
+    from wasmtime.component import Component
+
+LOOK = 2.0
+"""Seconds between two looks at the parent: another child of it may have inherited our channel's other end."""
+
+LAST_MOMENT = 1.0
+"""Seconds that a killed worker gets to be gone: one in an uninterruptible system call takes longer."""
+
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
+"""Signals that a terminal or a service manager sends to all processes: what to do is for the host to say."""
+
+
+def main(channel_descriptor: int, parent: int) -> NoReturn:
+    """Serves the channel until it ends."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    confinement.drop_privileges()
+    channel = socket.socket(fileno=channel_descriptor)
+    channel.set_inheritable(False)
+    try:
+        _warm_up()
+    except Exception as error:
+        passing.send(channel, {"error": f"{type(error).__name__}: {error}"})
+        os._exit(1)
+    _silence()
+    gc.collect()
+    gc.freeze()  # what is here stays: a collection in a worker must not touch, and so copy, its pages
+    passing.send(channel, {"ready": True})
+    zygote = Zygote(channel)
+    while os.getppid() == parent:
+        if select.select([channel], [], [], LOOK)[0] and not zygote.serve():
+            break
+    os._exit(0)
+
+
+def _warm_up() -> None:
+    """Loads all that a worker ever needs: once it is confined, it can't open a file of Python's."""
+    import hashlib
+    import linecache
+    import traceback  # noqa: F401
+
+    from capsule.runtime import interrupt, linker, traps  # noqa: F401
+    from capsule.runtime.host.codec import ALGORITHMS
+    from capsule.workers import worker  # noqa: F401
+
+    linker.linker()
+    interrupt._on_epoch()
+    for algorithm in ALGORITHMS.values():
+        with suppress(ValueError):  # not in this build of OpenSSL
+            hashlib.new(algorithm, usedforsecurity=False)
+    linecache.checkcache()
+
+
+def _silence() -> None:
+    """From now on nothing that a worker writes reaches a stream of the host's."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+class Zygote:
+    """Forks workers and ends them."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._components: dict[str, Component] = {}
+        self._children: set[int] = set()
+
+    def serve(self) -> bool:
+        """Answers one message. Returns False at the end of the channel."""
+        try:
+            received = passing.receive(self._channel)
+            if received is None:
+                return False
+            message, descriptors = received
+            try:
+                answer = self._answer(message, descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            passing.send(self._channel, answer)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _answer(self, message: Any, descriptors: list[int]) -> dict[str, Any]:
+        if "end" in message:
+            return {"status": self._end(int(message["end"]))}
+        try:
+            return {"pid": self._fork(message, descriptors)}
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def _fork(self, message: Any, descriptors: list[int]) -> int:
+        rest = list(descriptors)
+        channel = rest.pop(0)
+        code = rest.pop(0) if message["with_code"] else None
+        component = self._component(message["code"], code)
+        folders = list(zip(rest, message["writable"], strict=True))
+        me = os.getpid()
+        pid = os.fork()
+        if pid:
+            self._children.add(pid)
+            return pid
+        try:
+            confinement.die_with(me)
+            self._channel.close()
+            if code is not None:
+                os.close(code)
+            confinement.confine(folders)
+            from capsule.workers.worker import Worker
+
+            Worker(socket.socket(fileno=channel), component, rest).serve()
+        finally:
+            os._exit(70)
+
+    def _component(self, key: str, code: int | None) -> Component:
+        if code is not None and key not in self._components:
+            from wasmtime.component import Component
+
+            from capsule.runtime.engine import engine
+
+            path = f"/dev/fd/{code}" if sys.platform == "darwin" else f"/proc/self/fd/{code}"
+            self._components[key] = Component.deserialize_file(engine(), path)
+        return self._components[key]
+
+    def _end(self, pid: int) -> int | None:
+        """Kills a worker. Returns how it ended, as `os.wait` says it; None when it has not ended yet."""
+        if pid not in self._children:
+            return None
+        os.kill(pid, signal.SIGKILL)  # for one that has ended already it does nothing, until we have waited
+        end = time.monotonic() + LAST_MOMENT
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self._children.discard(pid)
+                return status
+            if time.monotonic() > end:
+                return None
+            time.sleep(0.001)
