@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule_cache import StoreError, StoreReadOnly, derive_key
+from capsule_cache import Key, StoreError, StoreReadOnly, derive_key
 
 from capsule.errors import ArtifactError
 from capsule.runtime.engine import compiled_code_tag, engine, keep_for_ever
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
+WAIT = 1200.0
+"""Seconds to wait for another process that compiles the same component: longer than it may take."""
+
 _lock = threading.Lock()
+_locks: dict[str, threading.Lock] = {}
 _loaded: dict[str, Component] = {}
 _files: dict[int, Path] = {}
 
@@ -28,41 +32,66 @@ def compiled_component(
 ) -> Component:
     """The component with this identity (a digest of its bytes, or of everything that decides them).
 
-    ``read`` gives its bytes, when it has to be compiled. Raises `ArtifactError` for bytes that wasmtime
-    does not take, and when the user's cache is open to others.
+    ``read`` gives its bytes, when it has to be compiled: in a process of its own, whose result counts for
+    this identity and no other. Raises `ArtifactError` for bytes that wasmtime does not take or that take
+    too much to compile, and when the user's cache is open to others.
     """
+    key = derive_key(format_version=FORMAT_VERSION, toolchain=compiled_code_tag(), digests=identity)
+    component = _loaded.get(key)
+    if component is not None:
+        return component
+    with _lock:
+        alone = _locks.setdefault(key, threading.Lock())
+    with alone:  # nobody waits for a component that isn't theirs
+        component = _loaded.get(key)
+        if component is None:
+            component, file = _obtain(key, read, name, progress)
+            if file is not None:
+                _files[id(component)] = file
+            _loaded[key] = keep_for_ever(component)
+    with _lock:
+        _locks.pop(key, None)
+    return component
+
+
+def _obtain(
+    key: Key, read: Callable[[], bytes], name: str, progress: Callable[[str], None]
+) -> tuple[Component, Path | None]:
     import wasmtime
     from wasmtime.component import Component
 
-    key = derive_key(format_version=FORMAT_VERSION, toolchain=compiled_code_tag(), digests=identity)
-    with _lock:
-        component = _loaded.get(key)
-        if component is not None:
-            return component
-        store = user_store("compiled")
+    store = user_store("compiled")
 
-        def compile_code() -> bytes:
-            progress(f"compiling {name} for this machine")
-            return bytes(_compile(read(), name).serialize())
+    def compile_code() -> bytes:
+        from capsule.compiling.process import compile_component
 
+        progress(f"compiling {name} for this machine")
+        return compile_component(read(), name)
+
+    try:
+        entry, _ = store.get_or_build(
+            key,
+            compile_code,
+            name=name,
+            suffix=".cwasm",
+            verify="stat",
+            timeout=WAIT,
+            on_wait=lambda owner: progress(f"waiting for another process that compiles {name}"),
+        )
         try:
-            entry, _ = store.get_or_build(key, compile_code, name=name, suffix=".cwasm", verify="stat")
-            try:
-                component = Component.deserialize_file(engine(), str(entry.path))
-                _files[id(component)] = entry.path
-            except wasmtime.WasmtimeError:
-                # Made for another CPU than this one, in a cache folder that machines share.
-                data = compile_code()
-                store.put(key, data, name=name, suffix=".cwasm")
-                component = Component.deserialize(engine(), data)
-        except StoreReadOnly:
-            component = _compile(read(), name)
-        except StoreError as error:
-            if error.data is None:
-                raise ArtifactError(f"compiled code can't be kept: {error}", hint=error.hint) from None
-            component = Component.deserialize(engine(), error.data)
-        _loaded[key] = keep_for_ever(component)
-        return component
+            return Component.deserialize_file(engine(), str(entry.path)), entry.path
+        except wasmtime.WasmtimeError:
+            # Made for another CPU than this one, in a cache folder that machines share.
+            data = compile_code()
+            entry = store.put(key, data, name=name, suffix=".cwasm")
+            return Component.deserialize_file(engine(), str(entry.path)), entry.path
+    except StoreReadOnly:
+        data = compile_code()
+    except StoreError as error:
+        if error.data is None:
+            raise ArtifactError(f"compiled code can't be kept: {error}", hint=error.hint) from None
+        data = error.data
+    return Component.deserialize(engine(), data), None
 
 
 def code_file(component: Component) -> Path | None:
@@ -71,16 +100,3 @@ def code_file(component: Component) -> Path | None:
     None for code that could not be kept.
     """
     return _files.get(id(component))
-
-
-def _compile(wasm: bytes, name: str) -> Component:
-    import wasmtime
-    from wasmtime.component import Component
-
-    try:
-        return Component(engine(), wasm)
-    except wasmtime.WasmtimeError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ArtifactError(
-            f"{name} is not a component that can be compiled: {'; '.join(lines)[:500]}"
-        ) from None
