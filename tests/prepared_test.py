@@ -1,4 +1,4 @@
-"""Sandboxes that are prepared ahead: quicker, and otherwise as if they were not."""
+"""Sandboxes that are prepared ahead in this process: quicker, and otherwise as if they were not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from capsule.runtime.scheduler import MACHINE
 
 
 @pytest.fixture(autouse=True)
-def empty_shelf():
+def empty_shelf(monkeypatch):
+    monkeypatch.setenv("CAPSULE_ISOLATION", "thread")
     settled()  # what another test has left in the making
     shelf.clear()
     shelf._unfit.clear()

@@ -300,6 +300,7 @@ def test_more_requests_than_a_sandbox_may_hold_are_refused(attack, memory_grows_
                 return error.value.reason.name
             """,
             options="timeout='10s', compute='HIGH'",
+            isolation="thread",
         )
     assert envelope.result == "TOO_LARGE", envelope
 
@@ -416,7 +417,8 @@ def test_a_map_over_a_million_items(project, memory_grows_at_most):
 def test_outcomes_that_nobody_takes(project, memory_grows_at_most, monkeypatch):
     monkeypatch.setattr("capsule.runtime.host.guest.MOST_HELD", 10 << 20)
     with memory_grows_at_most(400 << 20):
-        envelope = project.run("""
+        envelope = project.run(
+            """
             from capsule import task
             from wit_world.imports import tasks, pending
             import json
@@ -435,7 +437,9 @@ def test_outcomes_that_nobody_takes(project, memory_grows_at_most, monkeypatch):
                     text = tasks.outcome(handle)
                     kinds.append("kept" if len(text) > 1000 else json.loads(text)["error"]["error_type"])
                 return sorted(set(kinds)), kinds.count("kept")
-        """)
+            """,
+            isolation="thread",
+        )
     kinds, kept = envelope.unwrap()
     assert kinds == ["kept", "result_too_large"]
     assert kept * 1_500_000 <= 10 << 20

@@ -392,6 +392,7 @@ def test_many_sub_tasks_that_block_in_a_fifo_hold_a_bounded_number_of_threads(
                     return sorted({done.error["error_type"] for done in block.map(range(40))})
             """,
                 limits={"concurrency": 8},
+                isolation="thread",
             )
         assert envelope.unwrap() == ["limit_exceeded", "timeout"]
     finally:
