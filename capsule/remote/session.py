@@ -57,6 +57,10 @@ def project_remote(settings: CacheSettings, root: Path | None) -> Remote | None:
                     hint=error.hint,
                     location=settings.location,
                 ) from None
+            except Exception as error:
+                # A back end of its own mind, about a file of settings of its own, for example.
+                _once(f"the shared cache can't be used: {type(error).__name__}: {str(error)[:200]}")
+                return None
             if not _opened:
                 atexit.register(finish_uploads)
             mode = cast(Literal["read", "write", "read-write"], settings.mode)
