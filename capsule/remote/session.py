@@ -45,11 +45,12 @@ def project_remote(settings: CacheSettings, root: Path | None) -> Remote | None:
     with _lock:
         remote = _opened.get((settings, key.identity))
         if remote is None:
+            authorization = _authorization(settings)
             try:
                 transport = open_transport(
                     parse_url(settings.remote),
                     timeout=settings.timeout,
-                    authorization=_authorization(settings),
+                    authorization=authorization,
                 )
             except BadUrl as error:
                 raise ConfigError(
