@@ -87,9 +87,13 @@ def _remote_for(purpose: str) -> tuple[Remote, bool]:
 
 def _planned(files: tuple[Path, ...], progress: Progress) -> Iterator[Plan]:
     from capsule.build import plan, prefer_snapshot
+    from capsule.workspace.selection import select
 
-    for file in files or (None,):
-        planned = plan(open_project(file, Path.cwd(), plugins()), plugins(), progress=progress)
+    selection = select(files, Path.cwd(), plugins(), always=True)
+    assert selection is not None
+    for member in selection.members:
+        project = open_project(member.source, member.root, plugins(), selection.settings)
+        planned = plan(project, plugins(), progress=progress)
         yield planned
         preferred = prefer_snapshot(planned)
         if preferred is not planned:
