@@ -243,7 +243,7 @@ ATTACKS = (
     ),
     Attack(
         "a fork bomb of tasks",
-        "return [str(main())[:50], str(main())[:50]]",
+        "return str(main())[:50]",
         _no_clear_end,
         options='compute="LOW"',
     ),
