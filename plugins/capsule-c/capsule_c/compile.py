@@ -34,7 +34,7 @@ from capsule_c.toolchain import (
     sdk_folder,
 )
 
-_ERROR = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<message>.*)$", re.MULTILINE)
+_ERROR = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<message>.*)$", re.M)
 _UNDEFINED = re.compile(r"undefined symbol: (?P<symbol>\S+)")
 _DUPLICATE = re.compile(r"duplicate symbol: (?P<symbol>.+)")
 _TASK = "capsule_task_"
@@ -77,6 +77,11 @@ def compile_program(program: Program, tasks: tuple[Declared, ...], host: Host) -
         return _link(toolchain, program, tasks, [*runtime, *(unit.output for unit in units)], folder)
 
 
+def _shown(output: str, folder: Path) -> str:
+    """The end of the compiler's output, without the name of the private folder."""
+    return output.replace(f"{folder}/project/", "").replace(f"{folder}/", "")[-_TAIL:]
+
+
 def _table(tasks: tuple[Declared, ...]) -> str:
     """C text of the table that the runtime looks tasks up in."""
     lines = ["#include <program.h>"]
@@ -94,30 +99,39 @@ def _c_string(text: str) -> str:
 def _compile(toolchain: Toolchain, program: Program, unit: _Unit, folder: Path) -> None:
     cpp = PurePosixPath(unit.source).suffix.lower() in CPP_SUFFIXES
     command = ["c++", *TARGET, *SAFE, *CPP_STANDARD] if cpp else ["cc", *TARGET, *SAFE, C_STANDARD]
-    command += ["-Werror=return-type", "-fno-caret-diagnostics", "-fno-color-diagnostics"]
-    for path in program.include:
-        command += ["-I", path]
+    command.append("-Werror=return-type")
+    for folder_name in program.include:
+        command += ["-I", folder_name]
     for path in include_folders():
         command += ["-isystem", str(path)]
     if not unit.own:
         command += ["-isystem", str(sdk_folder() / "src")]
     command += ["-MD", "-MF", str(unit.list), "-c", unit.source, "-o", str(unit.output)]
     done = toolchain.run(
-        command, cwd=folder / "project", scratch=folder / "scratch", timeout=FIRST_SECONDS if cpp else COMPILE_SECONDS
+        command,
+        cwd=folder / "project",
+        scratch=folder / "scratch",
+        timeout=FIRST_SECONDS if cpp else COMPILE_SECONDS,
     )
-    # First of all: an error may quote the file that it is about.
-    _check_read(toolchain, unit, folder, done.status == 0)
+    listed = _check_read(toolchain, unit, folder)
     if done.status != 0:
-        raise _compile_error(done.output, unit)
+        error = _compile_error(_shown(done.output, folder), unit)
+        if listed:
+            raise error
+        # What the compiler read is not known, and its output quotes it: only a place in the program is told.
+        if error.location is None or error.location.file not in program.files:
+            error = BuildError("the program does not compile", location=Location(unit.source))
+        raise BuildError(error.message, hint=error.hint, location=error.location)
+    if not listed:
+        raise BuildError("the compiler did not say what it read", hint="capsule doctor")
 
 
-def _check_read(toolchain: Toolchain, unit: _Unit, folder: Path, succeeded: bool) -> None:
+def _check_read(toolchain: Toolchain, unit: _Unit, folder: Path) -> bool:
+    """Checks what the compiler read; False when it left no list, which it does for a missing header."""
     try:
         text = unit.list.read_text("utf-8", "surrogateescape")
     except OSError:
-        if succeeded:
-            raise BuildError("the compiler did not say what it read", hint="capsule doctor") from None
-        return
+        return False
     allowed = (folder, Path(os.path.realpath(toolchain.library)), sdk_folder())
     for name in read_files(text):
         path = Path(os.path.realpath(folder / "project" / name))
@@ -127,6 +141,7 @@ def _check_read(toolchain: Toolchain, unit: _Unit, folder: Path, succeeded: bool
                 hint="copy the file into the project, and include it by a relative path",
                 location=Location(unit.source),
             )
+    return True
 
 
 def read_files(text: str) -> Iterator[str]:
@@ -139,9 +154,7 @@ def read_files(text: str) -> Iterator[str]:
 def _compile_error(output: str, unit: _Unit) -> BuildError:
     found = _ERROR.search(output)
     if found is None:
-        return BuildError(
-            "the program does not compile", location=Location(unit.source), traceback=output[-_TAIL:]
-        )
+        return BuildError("the program does not compile", location=Location(unit.source), traceback=output)
     message = found["message"]
     hint = None
     if "inline assembly is disabled" in message:
@@ -150,7 +163,7 @@ def _compile_error(output: str, unit: _Unit) -> BuildError:
     if count > 1:
         message += f" (and {count - 1} more)"
     return BuildError(
-        message, hint=hint, location=Location(found["file"], int(found["line"])), traceback=output[-_TAIL:]
+        message, hint=hint, location=Location(found["file"], int(found["line"])), traceback=output
     )
 
 
@@ -164,7 +177,7 @@ def _link(
     done = toolchain.run(command, cwd=folder, scratch=folder / "scratch", timeout=FIRST_SECONDS)
     if done.status == 0:
         return module.read_bytes()
-    raise _link_error(done.output, program, tasks)
+    raise _link_error(_shown(done.output, folder), program, tasks)
 
 
 def _link_error(output: str, program: Program, tasks: tuple[Declared, ...]) -> BuildError:
@@ -183,8 +196,8 @@ def _link_error(output: str, program: Program, tasks: tuple[Declared, ...]) -> B
             f"nothing defines {symbol}",
             hint='other files are compiled too when the source says so: // capsule: sources = ["lib/*.c"]',
             location=entry,
-            traceback=output[-_TAIL:],
+            traceback=output,
         )
     duplicate = _DUPLICATE.search(output)
     message = f"{duplicate['symbol']} is defined twice" if duplicate else "the program does not link"
-    return BuildError(message, location=entry, traceback=output[-_TAIL:])
+    return BuildError(message, location=entry, traceback=output)

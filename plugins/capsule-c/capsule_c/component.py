@@ -1,8 +1,8 @@
 """From a core module to a component of the world ``task``.
 
-The wrapper is text of the component format, made around an empty module; the assembler that comes with wasmtime
-turns it into a binary, and the module's bytes take the empty one's place. What a module imports can
-only be lowered with the memory of that module, which is there when it is instantiated, which needs
+The wrapper is text of the component format, made around an empty module; the assembler that comes with
+wasmtime turns it into a binary, and the module's bytes take the empty one's place. What a module imports
+can only be lowered with the memory of that module, which is there when it is instantiated, which needs
 the imports: so the module first gets trampolines that call through a table, filled in afterwards.
 """
 
@@ -51,7 +51,11 @@ def make_component(core: bytes) -> bytes:
 
     imports = imported_functions(core)
     known = world_functions()
-    unknown = sorted({f"{function.module} {function.name}" for function in imports if not _is_known(function, known)})
+    unknown = sorted(
+        f"{function.module} {function.name}"
+        for function in imports
+        if function.name not in known.get(function.module, ())
+    )
     if unknown:
         raise NotAProgram(f"the program calls functions that are not there: {', '.join(unknown[:10])}")
     wrapper = bytes(wasmtime.wat2wasm(_wrapper(imports)))
@@ -74,17 +78,12 @@ def imported_functions(core: bytes) -> tuple[Function, ...]:
     """What a core module imports. Raises `NotAProgram` for anything but functions."""
     types: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     imports: list[Function] = []
-    for section, start, end in _sections(core):
+    for section, start, _ in _sections(core):
         if section == TYPES:
             types = list(_types(core, start))
         elif section == IMPORTS:
             imports = list(_imports(core, start, types))
-        del end
     return tuple(imports)
-
-
-def _is_known(function: Function, known: dict[str, frozenset[str]]) -> bool:
-    return function.name in known.get(function.module, frozenset())
 
 
 def _wrapper(imports: tuple[Function, ...]) -> str:
@@ -166,9 +165,7 @@ def _with_module(wrapper: bytes, core: bytes) -> bytes:
     for section, start, end in _sections(wrapper):
         if section == CORE_MODULE:
             before = start - len(_leb(end - start)) - 1
-            return b"".join(
-                (wrapper[:before], bytes([CORE_MODULE]), _leb(len(core)), core, wrapper[end:])
-            )
+            return b"".join((wrapper[:before], bytes([CORE_MODULE]), _leb(len(core)), core, wrapper[end:]))
     raise AssertionError("the wrapper has a module")
 
 

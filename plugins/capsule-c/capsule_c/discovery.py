@@ -113,9 +113,7 @@ def _unquoted(literal: str, location: Location) -> str:
 
     def replaced(escape: re.Match[str]) -> str:
         if escape[1] not in _ESCAPES:
-            raise BuildError(
-                f"the escape \\{escape[1]} can't be used in a task's options", location=location
-            )
+            raise BuildError(f"the escape \\{escape[1]} can't be used in a task's options", location=location)
         return _ESCAPES[escape[1]]
 
     return re.sub(r"(?s)\\(.)", replaced, literal[1:-1])
@@ -124,7 +122,9 @@ def _unquoted(literal: str, location: Location) -> str:
 def _add(options: dict[str, Json], key: str, value: str, location: Location) -> None:
     if key in LISTS:
         items = [item.strip() for item in value.split(",")] if value else []
-        options.setdefault(key, []).extend(_folder(item) if key == "allowed_files" else item for item in items)
+        options.setdefault(key, []).extend(
+            _folder(item) if key == "allowed_files" else item for item in items
+        )
         return
     if key in options:
         raise BuildError(f"the option {key} is given twice", location=location)

@@ -21,7 +21,9 @@ def _compiler() -> Check:
     if folder is None:
         return Check(name, "missing", "ziglang is not installed", hint='pip install "capsule-run[c]"')
     if not (folder / "zig").is_file():
-        return Check(name, "broken", f"{folder} is not complete", hint="pip install --force-reinstall ziglang")
+        return Check(
+            name, "broken", f"{folder} is not complete", hint="pip install --force-reinstall ziglang"
+        )
     return Check(name, "ok", f"ziglang {importlib.metadata.version('ziglang')} ({folder})")
 
 
@@ -29,6 +31,8 @@ def _runtime() -> Check:
     name = "C runtime"
     missing = [str(folder) for folder in include_folders() if not folder.is_dir()]
     if missing:
-        return Check(name, "broken", f"{missing[0]} is not there", hint="pip install --force-reinstall capsule-c")
+        return Check(
+            name, "broken", f"{missing[0]} is not there", hint="pip install --force-reinstall capsule-c"
+        )
     detail = f"key {runtime_digest()[:12]}; built on first use with the C library, once per machine"
     return Check(name, "info", detail)

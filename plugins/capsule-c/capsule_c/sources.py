@@ -61,7 +61,9 @@ class _Reader:
         real = Path(os.path.realpath(path))
         if not real.is_relative_to(self.root):
             raise BuildError(
-                f"{name} is a link out of the project", hint="copy the file into the project", location=location
+                f"{name} is a link out of the project",
+                hint="copy the file into the project",
+                location=location,
             )
         try:
             facts = real.stat()
@@ -138,6 +140,12 @@ def _included(directive: Directive, file: str, reader: _Reader) -> str | None:
             hint="copy the file into the project, and include it by a relative path",
             location=location,
         )
+    if angled and ".." in wanted.split("/"):
+        raise BuildError(
+            f"#{directive.name} <{wanted[:200]}>: the name of a header has no ..",
+            hint='write #include "..." for a file of the project',
+            location=location,
+        )
     folders = [posixpath.dirname(file)] if quoted or directive.name == "embed" else []
     for folder in dict.fromkeys([*folders, *reader.include]):
         candidate = posixpath.normpath(posixpath.join(folder, wanted))
@@ -158,6 +166,7 @@ def _settings(file: str, tokens: Tokens, root: Path) -> tuple[tuple[str, ...], t
     """``// capsule: sources = [...]`` and ``// capsule: include = [...]`` of the entry."""
     sources: list[str] = []
     include: list[str] = []
+    folder = posixpath.dirname(file)
     for comment in tokens.comments:
         found = _SETTINGS.match(comment.text)
         if found is None:
@@ -174,12 +183,9 @@ def _settings(file: str, tokens: Tokens, root: Path) -> tuple[tuple[str, ...], t
         for key, value in table.items():
             patterns = _patterns(key, value, location)
             if key == "include":
-                include += [posixpath.normpath(posixpath.join(posixpath.dirname(file), one)) for one in patterns]
+                include += [posixpath.normpath(posixpath.join(folder, one)) for one in patterns]
             else:
                 sources += _matching(patterns, file, root, location)
-    for folder in include:
-        if folder.startswith("../"):
-            raise BuildError(f"the folder {folder} is not in the project", location=Location(file))
     unique = tuple(source for source in dict.fromkeys(sources) if source != file)
     return unique, tuple(dict.fromkeys(include))
 
@@ -209,7 +215,9 @@ def _matching(patterns: Iterable[str], file: str, root: Path, location: Location
             raise BuildError(f"{pattern} is not a pattern: {error}", location=location) from None
         if not found:
             raise BuildError(
-                f"no source matches {pattern}", hint=f"sources end in {', '.join(SUFFIXES)}", location=location
+                f"no source matches {pattern}",
+                hint=f"sources end in {', '.join(SUFFIXES)}",
+                location=location,
             )
         names += [path.relative_to(root).as_posix() for path in found]
     return names

@@ -7,7 +7,6 @@ the compiler has the last word on all of it.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -93,37 +92,32 @@ def _end_line(line: list[Token], code: list[Token], directives: list[Directive])
 
 
 def _scan(text: str) -> Iterator[Token]:
-    joined, starts, lines = _without_splices(text)
-    position = 0
+    joined, splices = _without_splices(text)
+    position, line, passed = 0, 1, 0
     while position < len(joined):
         found = _TOKEN.match(joined, position)
         assert found is not None, "the last alternative takes any character"
-        # A number of lines that were joined: a token is where it begins.
-        line = lines[bisect_right(starts, position) - 1] + joined.count("\n", starts[bisect_right(starts, position) - 1], position)
-        kind = found.lastgroup
-        if kind == "end":
-            kind = "raw"
-        if kind == "raw":
+        group = found.lastgroup
+        if group in ("raw", "end"):
             yield Token("string", found[0], line)
-        elif kind != "space":
-            yield Token(kind, found[0], line)  # type: ignore[arg-type]  # the groups are the kinds
+        elif group != "space":
+            yield Token(group, found[0], line)  # type: ignore[arg-type]  # the groups are the kinds
         position = found.end()
+        line += found[0].count("\n")
+        while passed < len(splices) and splices[passed] <= position:
+            line += 1
+            passed += 1
 
 
-def _without_splices(text: str) -> tuple[str, list[int], list[int]]:
-    """The text with lines joined that end in a backslash; where each piece begins in it, and on which line."""
+def _without_splices(text: str) -> tuple[str, list[int]]:
+    """The text with lines joined that end in a backslash, and where in it they were joined."""
     pieces: list[str] = []
-    starts: list[int] = [0]
-    lines: list[int] = [1]
+    splices: list[int] = []
     position = length = 0
-    line = 1
     for splice in _SPLICE.finditer(text):
-        piece = text[position : splice.start()]
-        pieces.append(piece)
-        length += len(piece)
-        line += piece.count("\n") + 1
-        starts.append(length)
-        lines.append(line)
+        pieces.append(text[position : splice.start()])
+        length += len(pieces[-1])
+        splices.append(length)
         position = splice.end()
     pieces.append(text[position:])
-    return "".join(pieces), starts, lines
+    return "".join(pieces), splices

@@ -29,7 +29,10 @@ STACK = 1 << 20
 RECIPE = "1"
 """Changes when this package compiles differently from the same sources."""
 
-TARGET = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-mcpu=generic+simd128", "-O2", "-g0", "-s")
+MACHINE = ("-target", "wasm32-wasi", "-mexec-model=reactor", "-mcpu=generic+simd128")
+
+TARGET = (*MACHINE, "-O2", "-g0", "-s", "-UNDEBUG")
+"""How everything is compiled; Zig would take assertions out of optimised code."""
 
 SAFE = ("-fno-gnu-inline-asm",)
 """Inline assembly has directives that read files of the machine into a program."""
@@ -53,11 +56,8 @@ class Toolchain:
     library: Path
     cache: Path
 
-    def run(
-        self, arguments: list[str], *, cwd: Path, scratch: Path, timeout: float, output: Path | None = None
-    ) -> Finished:
+    def run(self, arguments: list[str], *, cwd: Path, scratch: Path, timeout: float) -> Finished:
         """Runs the compiler, which sees nothing of the environment. Raises `BuildError` for a time-out."""
-        del output
         environment = {
             "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
             "ZIG_LOCAL_CACHE_DIR": str(scratch),
@@ -144,7 +144,7 @@ def runtime_objects(toolchain: Toolchain, host: Host) -> list[Path]:
     if not folder.is_dir():
         with _locked(folder.with_suffix(".lock"), host.progress):
             if not folder.is_dir():
-                host.progress("building the C runtime (once per machine)")
+                host.progress("building the C library and runtime (once per machine, half a minute)")
                 _build_runtime(toolchain, folder)
     return [folder / f"{part}.o" for part in RUNTIME]
 
@@ -164,11 +164,29 @@ def _build_runtime(toolchain: Toolchain, folder: Path) -> None:
             done = toolchain.run(command, cwd=source.parent, scratch=scratch, timeout=FIRST_SECONDS)
             if done.status != 0:
                 raise BuildError(
-                    "the C runtime could not be compiled", hint="capsule doctor", traceback=done.output[-20_000:]
+                    "the C runtime could not be compiled",
+                    hint="capsule doctor",
+                    traceback=done.output[-20_000:],
                 )
+        _build_library(toolchain, made, scratch)
         made.replace(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _build_library(toolchain: Toolchain, made: Path, scratch: Path) -> None:
+    """Links a program without tasks: the compiler builds its C library when it is first asked for it."""
+    table = scratch / "tasks.c"
+    table.write_text("#include <program.h>\nconst capsule_task capsule_tasks[] = {{0}};\n")
+    command = ["cc", *TARGET, C_STANDARD, *(str(made / f"{part}.o") for part in RUNTIME)]
+    for path in (*include_folders(), sdk_folder() / "src"):
+        command += ["-isystem", str(path)]
+    command += [table.name, "-o", str(scratch / "empty.wasm")]
+    done = toolchain.run(command, cwd=scratch, scratch=scratch, timeout=FIRST_SECONDS)
+    if done.status != 0:
+        raise BuildError(
+            "the C library could not be built", hint="capsule doctor", traceback=done.output[-20_000:]
+        )
 
 
 @contextmanager
