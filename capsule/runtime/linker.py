@@ -14,6 +14,7 @@ from capsule.runtime.host.clock import CLOCK
 from capsule.runtime.host.codec import CODEC
 from capsule.runtime.host.guest import guarded
 from capsule.runtime.host.http import HTTP
+from capsule.runtime.host.metering import metered
 from capsule.runtime.host.program import PROGRAM
 from capsule.runtime.host.tasks import PENDING, TASKS
 
@@ -43,5 +44,5 @@ def linker() -> Linker:
     for interface, functions in INTERFACES.items():
         with made.root() as root, root.add_instance(f"{CONTRACT}/{interface}@{CONTRACT_VERSION}") as instance:
             for name, function in functions.items():
-                instance.add_func(name, guarded(function))
+                instance.add_func(name, metered(guarded(function)))
     return keep_for_ever(made)

@@ -1,7 +1,7 @@
 """The interface ``codec``: hashing and compression for engines whose language is too slow at it.
 
-Pure functions over a guest's data. They cost no fuel, so each call is bounded in size and looks at
-the interrupt between chunks.
+Pure functions over a guest's data. Fuel pays for handing it over, not for the work, so each call is
+bounded in size and looks at the interrupt between chunks, and a sandbox has a budget for all its calls.
 """
 
 from __future__ import annotations
@@ -21,6 +21,13 @@ LARGEST: Final = 64 << 20
 
 CHUNK: Final = 1 << 20
 """Bytes worked on between two looks at the interrupt: some 50 ms of compression at the slowest level."""
+
+BUDGET: Final = 4 << 30
+"""Bytes that one sandbox may have worked on, taken and given: some 10 s of hashing, or 3 minutes of
+compression at the slowest level. What ends a task without a timeout, where fuel would not."""
+
+LEAST: Final = 4 << 10
+"""Bytes that a call counts as at least: crossing over to the host costs as much as hashing these."""
 
 PIECE: Final = 16 << 10
 """Bytes fed to the decompressor at once: what follows a gzip member is copied, and members can be tiny."""
@@ -56,22 +63,39 @@ class CodecError(Exception):
 
 def digest(guest: Guest, algorithm: str, data: str) -> object:
     """``codec.digest``."""
-    return _answer(lambda: _hash(algorithm, decoded(data), guest))
+    return _answer(lambda: _hash(algorithm, taken(data, guest), guest))
 
 
 def hmac(guest: Guest, algorithm: str, key: str, data: str) -> object:
     """``codec.hmac``."""
-    return _answer(lambda: _hmac(algorithm, decoded(key), decoded(data), guest))
+    return _answer(lambda: _hmac(algorithm, taken(key, guest), taken(data, guest), guest))
 
 
 def compress(guest: Guest, format: str, level: int, data: str) -> object:
     """``codec.compress``."""
-    return _answer(lambda: _compress(format, level, decoded(data), guest))
+    return _answer(lambda: _compress(format, level, taken(data, guest), guest))
 
 
 def decompress(guest: Guest, format: str, limit: int, data: str) -> object:
     """``codec.decompress``."""
-    return _answer(lambda: _decompress(format, limit, decoded(data), guest))
+    return _answer(lambda: _decompress(format, limit, taken(data, guest), guest))
+
+
+def taken(text: str, guest: Guest) -> bytes:
+    """The bytes that base64 ``text`` stands for, paid for. Raises `CodecError`."""
+    data = decoded(text)
+    _pay(guest, max(len(data), LEAST))
+    return data
+
+
+def _pay(guest: Guest, size: int) -> None:
+    if guest.codec_bytes + size > BUDGET:
+        raise CodecError(
+            "too-large",
+            f"this task has had {BUDGET >> 30} GiB hashed and compressed, which is all that a task may; "
+            "a sub-task has as much of its own",
+        )
+    guest.codec_bytes += size
 
 
 def decoded(text: str) -> bytes:
@@ -119,7 +143,9 @@ def _hmac(algorithm: str, key: bytes, data: bytes, guest: Guest) -> bytes:
 def _compress(format: str, level: int, data: bytes, guest: Guest) -> bytes:
     state = zlib.compressobj(min(level, 9), zlib.DEFLATED, WINDOW_BITS[format])
     parts = [state.compress(chunk) for chunk in _chunks(data, guest)]
-    return b"".join([*parts, state.flush()])
+    result = b"".join([*parts, state.flush()])
+    _pay(guest, len(result))
+    return result
 
 
 def _decompress(format: str, limit: int, data: bytes, guest: Guest) -> bytes:
@@ -137,6 +163,7 @@ def _decompress(format: str, limit: int, data: bytes, guest: Guest) -> bytes:
         except zlib.error as error:
             raise CodecError("invalid-data", str(error)) from None
         result += part
+        _pay(guest, len(part))
         if len(result) > limit:
             raise CodecError("too-large", f"decompresses to more than {limit} bytes")
         if not (piece or part or state.eof):

@@ -104,3 +104,28 @@ def test_more_than_the_largest_is_refused_before_it_is_decoded():
 def test_a_deadline_ends_it():
     with pytest.raises(Interrupted):
         codec.compress(guest(deadline=time.monotonic() - 1), "gzip", 9, text(b"x"))
+
+
+@pytest.mark.parametrize("format", ["gzip", "zlib", "deflate"])
+def test_what_a_sandbox_has_worked_on_is_bounded_in_all(monkeypatch, format):
+    monkeypatch.setattr(codec, "BUDGET", 1 << 20)
+    mine, content = guest(), text(bytes(100_000))
+    answers = [codec.compress(mine, format, 9, content) for _ in range(12)]
+    assert [isinstance(answer, str) for answer in answers] == [True] * 10 + [False] * 2
+    assert answers[-1].reason == "too-large"
+    assert "a sub-task has as much of its own" in answers[-1].message
+    assert codec.digest(mine, "sha256", content).reason == "too-large"
+    assert isinstance(codec.digest(guest(), "sha256", content), str)
+
+
+def test_what_comes_out_of_a_small_text_counts(monkeypatch):
+    monkeypatch.setattr(codec, "BUDGET", 1 << 20)
+    mine, bomb = guest(), text(zlib.compress(bytes(600_000)))
+    assert isinstance(codec.decompress(mine, "zlib", 1 << 20, bomb), str)
+    assert codec.decompress(mine, "zlib", 1 << 20, bomb).reason == "too-large"
+
+
+def test_small_calls_count_as_a_crossing(monkeypatch):
+    monkeypatch.setattr(codec, "BUDGET", 100 * codec.LEAST)
+    mine = guest()
+    assert sum(isinstance(codec.digest(mine, "md5", ""), str) for _ in range(200)) == 100

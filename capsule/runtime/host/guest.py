@@ -192,6 +192,8 @@ class Guest:
     """Whether the sandbox is prepared for a run that may never come: nothing outside may notice it."""
     ledger: Ledger = field(default_factory=Ledger)
     requests: RequestQueue = field(default_factory=RequestQueue)
+    codec_bytes: int = 0
+    """Bytes that the interface ``codec`` has worked on for this sandbox."""
     fault: str | None = None
     """What broke in a host function, for the outcome's message: never the guest's doing."""
 
