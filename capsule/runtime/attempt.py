@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from capsule.errors import CapsuleError
 from capsule.runtime.host.guest import Guest, Services
-from capsule.runtime.hostile_json import read_json
+from capsule.runtime.hostile_json import TooManyValues, read_json
 from capsule.runtime.interrupt import Interrupt, clock
 from capsule.runtime.loaded import Loaded
 from capsule.runtime.output import Capture
@@ -128,21 +128,22 @@ class ThreadAttempt:
         """Runs the task on this thread."""
         budget, program = assignment.budget, assignment.loaded.program
         self._timeout_words = budget.words["timeout"]
-        setting = Setting(
-            assignment.loaded.component,
-            assignment.preopens,
-            assignment.environment,
-            assignment.ram,
-            capture.stdout,
-            capture.stderr,
-            assignment.until,
-            assignment.ahead,
-        )
         guest = Guest(self.interrupt, services, program)
+        setting: Setting | None = None
         sandbox: Sandbox | None = None
         clock.watch(self)
         try:
             try:
+                setting = Setting(
+                    assignment.loaded.code.component(),
+                    assignment.preopens,
+                    assignment.environment,
+                    assignment.ram,
+                    capture.stdout,
+                    capture.stderr,
+                    assignment.until,
+                    assignment.ahead,
+                )
                 sandbox = self._prepared(setting, guest) or Sandbox(
                     setting, guest, load_fuel=budget.load_fuel
                 )
@@ -165,7 +166,7 @@ class ThreadAttempt:
             # Freeing the memory takes as long as a small task: nobody has to wait for it.
             if sandbox is not None:
                 sandbox.close()
-        if assignment.ahead and answered.failure is None:
+        if assignment.ahead and setting is not None and answered.failure is None:
             shelf.restock(setting, program)
         return came_back
 
@@ -273,6 +274,8 @@ def read_answer(answer: str, result_bytes: int) -> tuple[Any, Failure | None]:
         return None, too_large(len(answer), result_bytes)
     try:
         parsed = read_json(answer)
+    except TooManyValues as error:
+        return None, Failure("result_too_large", f"the result can't be taken: {error}")
     except (ValueError, RecursionError) as error:
         return None, Failure("task_error", f"the result can't be read: {str(error)[:200]}")
     if isinstance(parsed, dict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 
 import pytest
@@ -81,3 +83,35 @@ def test_endless_arguments_of_megabytes_end_by_fuel_and_do_not_pile_up(endless_c
         envelope, seconds = endless_calls(call, CODEC, compute=500_000_000, timeout=None)
     assert envelope.error["error_type"] == "out_of_fuel", envelope
     assert seconds < 30
+
+
+# Results
+
+
+def test_a_result_of_five_million_values_does_not_stop_the_process(attack):
+    """60 MB of empty lists held the interpreter for 3 s; they are counted, and not made."""
+    ticks = []
+    done = threading.Event()
+
+    def tick():
+        while not done.wait(0.01):
+            ticks.append(time.monotonic())
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    try:
+        envelope = attack(
+            "return {'a': [[]] * 2_500_000}",
+            options="compute=100_000_000_000, timeout='60s'",
+        )
+    finally:
+        done.set()
+        ticking.join()
+    assert envelope.error["error_type"] == "result_too_large", envelope
+    assert "2,000,000 values" in envelope.error["message"]
+    assert max(later - now for now, later in itertools.pairwise(ticks)) < 2
+
+
+def test_a_long_text_that_looks_like_many_values_is_one(attack):
+    body = "return '[,{' * 1_000_000"
+    assert attack(body, options="compute='HIGH', timeout='30s'").unwrap() == "[,{" * 1_000_000
