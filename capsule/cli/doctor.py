@@ -42,12 +42,7 @@ def _checks() -> Iterator[Check]:
     yield _project_state()
     for plugin in plugins().all:
         if plugin.problem is not None:
-            yield Check(
-                plugin.name,
-                "broken",
-                plugin.problem,
-                f"pip install --force-reinstall {plugin.distribution}",
-            )
+            yield Check(plugin.name, "broken", plugin.problem, plugin.hint)
             continue
         for frontend in plugin.frontends:
             try:

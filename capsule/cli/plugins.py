@@ -16,12 +16,14 @@ def list_plugins(*, as_json: bool) -> int:
             "plugin": plugin.name,
             "distribution": plugin.distribution,
             "version": plugin.version,
+            "contract": plugin.contract,
             "frontends": [
                 {"name": frontend.name, "version": frontend.version, "suffixes": list(frontend.suffixes)}
                 for frontend in plugin.frontends
             ],
             "state": "ok" if plugin.problem is None else "broken",
             "problem": plugin.problem,
+            "hint": plugin.hint,
         }
         for plugin in plugins().all
     ]
@@ -34,6 +36,8 @@ def list_plugins(*, as_json: bool) -> int:
     for plugin in plugins().all:
         state = "ok" if plugin.problem is None else f"broken: {plugin.problem}"
         print(f"{plugin.name} ({plugin.distribution} {plugin.version}): {state}")
+        if plugin.hint is not None:
+            print(f"  hint: {plugin.hint}")
         for frontend in plugin.frontends:
             print(f"  {frontend.name} {frontend.version}: {' '.join(frontend.suffixes)}")
     return EXIT_OK

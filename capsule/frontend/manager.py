@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.errors import UsageError
-from capsule.frontend.spec import PROJECT_NAME, Frontend
+from capsule.frontend.spec import CONTRACT_VERSION, PROJECT_NAME, Frontend
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINT_GROUP = "capsule"
 
+DEFAULT_CONTRACT = "1.0"
+"""What a plugin was written for that doesn't say."""
+
 KNOWN_DISTRIBUTIONS = {
     "capsule-python": (".py",),
     "capsule-js": (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx"),
     "capsule-c": (".c", ".cpp", ".cc", ".cxx"),
+    "capsule-wat": (".wat",),
 }
 """What to install for a suffix that no plugin brings: distribution -> suffixes."""
 
-EXTRAS = {"capsule-python": "python", "capsule-js": "js", "capsule-c": "c"}
+HOST_DISTRIBUTION = "capsule-run"
+
+EXTRAS = {"capsule-python": "python", "capsule-js": "js", "capsule-c": "c", "capsule-wat": "wat"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin that was found. ``problem`` says what is wrong with it, None when it works."""
+    """A plugin that was found.
+
+    ``problem`` says what is wrong with it, None when it works; ``hint`` is what to do about it.
+    ``contract`` is the version that it was written for, and ``suffixes`` are those that it takes, or would.
+    """
 
     name: str
     distribution: str
     version: str
     frontends: tuple[Frontend, ...]
     problem: str | None
+    hint: str | None = None
+    contract: str = DEFAULT_CONTRACT
+    suffixes: tuple[str, ...] = ()
 
 
 class Plugins:
@@ -64,23 +78,25 @@ class Plugins:
         for frontend in self.frontends:
             if suffix in frontend.suffixes:
                 return frontend
+        for plugin in self.broken:
+            if suffix in (*plugin.suffixes, *KNOWN_DISTRIBUTIONS.get(plugin.distribution, ())):
+                raise UsageError(
+                    f"the plugin {plugin.name!r} ({plugin.distribution}) is broken: {plugin.problem}",
+                    hint=plugin.hint,
+                )
         for distribution, suffixes in KNOWN_DISTRIBUTIONS.items():
             if suffix in suffixes:
-                for plugin in self.broken:
-                    if plugin.distribution == distribution:
-                        raise UsageError(
-                            f"the plugin {plugin.name!r} ({distribution}) is broken: {plugin.problem}",
-                            hint=f"pip install --force-reinstall {distribution}",
-                        )
                 extra = f'pip install "capsule-run[{EXTRAS[distribution]}]"'
                 raise UsageError(
                     f"{source.name}: no frontend for {suffix} files is installed",
                     hint=f"pip install {distribution}  # or: {extra}",
                 )
         known = sorted({".wasm"}.union(*(frontend.suffixes for frontend in self.frontends)))
+        hint = f"installed frontends take {', '.join(known)}; 'capsule plugins' lists them"
+        if self.broken:
+            hint += f", and what is wrong with {', '.join(plugin.name for plugin in self.broken)}"
         raise UsageError(
-            f"{source.name}: no frontend takes {suffix or 'files without a suffix'!r}",
-            hint=f"installed frontends take {', '.join(known)}; 'capsule plugins' lists them",
+            f"{source.name}: no frontend takes {suffix or 'files without a suffix'!r}", hint=hint
         )
 
 
@@ -99,14 +115,71 @@ def _installed() -> list[EntryPoint]:
 def _load(point: EntryPoint) -> Plugin:
     distribution = point.dist.name if point.dist is not None else point.value.partition(".")[0]
     version = point.dist.version if point.dist is not None else "unknown"
+    broken = Plugin(point.name, distribution, version, (), None)
     try:
-        frontends = _ask(point.load(), point.name)
+        module = point.load()
+        contract = getattr(module, "CONTRACT", DEFAULT_CONTRACT)
+        refusal = refused_contract(contract)
+        if refusal is not None:
+            outdated = HOST_DISTRIBUTION if refusal.host_is_older else distribution
+            return replace(
+                broken,
+                problem=refusal.problem,
+                hint=f"pip install --upgrade {outdated}",
+                contract=f"{contract!s:.40}",
+                suffixes=_suffixes(module, point.name),
+            )
+        frontends = _ask(module, point.name)
+        suffixes = tuple(suffix for frontend in frontends for suffix in frontend.suffixes)
     except (Exception, SystemExit) as error:  # whatever a plugin does, the CLI goes on without it
-        return Plugin(point.name, distribution, version, (), f"{type(error).__name__}: {error}")
-    return Plugin(point.name, distribution, version, frontends, None)
+        problem = f"{type(error).__name__}: {error}"
+        if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "capsule":
+            # It asks for a name that this host doesn't have, before it could say for which contract it is.
+            return replace(broken, problem=problem, hint=f"pip install --upgrade {HOST_DISTRIBUTION}")
+        return replace(broken, problem=problem, hint=f"pip install --force-reinstall {distribution}")
+    return Plugin(point.name, distribution, version, frontends, None, None, contract, suffixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a plugin's contract is none of this host's, and whether it is the host that is too old."""
+
+    problem: str
+    host_is_older: bool
+
+
+def refused_contract(stated: object) -> Refusal | None:
+    """What is wrong with the contract that a plugin states; None when the host has it."""
+    found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})", stated, re.ASCII) if isinstance(stated, str) else None
+    if found is None:
+        return Refusal(f"its CONTRACT is {stated!r:.60}, not a version like {CONTRACT_VERSION!r}", False)
+    ours = tuple(map(int, CONTRACT_VERSION.split(".")))
+    theirs = tuple(map(int, found.groups()))
+    if theirs[0] == ours[0] and theirs <= ours:
+        return None
+    return Refusal(
+        f"it was written for version {stated} of the plugin contract, and this host has {CONTRACT_VERSION}",
+        theirs > ours,
+    )
+
+
+def _suffixes(module: Any, name: str) -> tuple[str, ...]:
+    """The suffixes of a plugin that isn't used, as far as it tells: whoever has such a file is told."""
+    try:
+        found = (suffix for frontend in _brought(module, name) for suffix in frontend.suffixes)
+        return tuple(suffix for suffix in found if isinstance(suffix, str))
+    except (Exception, SystemExit):
+        return ()
 
 
 def _ask(module: Any, name: str) -> tuple[Frontend, ...]:
+    frontends = _brought(module, name)
+    for frontend in frontends:
+        _check(frontend)
+    return frontends
+
+
+def _brought(module: Any, name: str) -> tuple[Frontend, ...]:
     import pluggy
 
     from capsule.frontend.spec import Hooks
@@ -115,10 +188,7 @@ def _ask(module: Any, name: str) -> tuple[Frontend, ...]:
     manager.add_hookspecs(Hooks)
     manager.register(module, name)
     manager.check_pending()
-    frontends = tuple(frontend for brought in manager.hook.capsule_frontends() for frontend in brought)
-    for frontend in frontends:
-        _check(frontend)
-    return frontends
+    return tuple(frontend for brought in manager.hook.capsule_frontends() for frontend in brought)
 
 
 def _check(frontend: Any) -> None:

@@ -174,3 +174,75 @@ def test_plugins_are_loaded_when_they_are_first_asked_for():
 def test_an_entry_point_without_a_distribution_is_named_by_its_module():
     [one] = plugins(Point("good", plugin(Good()), None)).all
     assert one.distribution == "module:attribute".partition(".")[0]
+
+
+def plugin_for(contract, *frontends):
+    """A plugin that states a contract."""
+    module = plugin(*frontends)
+    module.CONTRACT = contract
+    return module
+
+
+@pytest.mark.parametrize("contract", ["1.0"])
+def test_a_plugin_for_this_contract_works(contract):
+    [one] = plugins(Point("good", plugin_for(contract, Good()))).all
+    assert (one.problem, one.contract, one.suffixes) == (None, contract, (".good",))
+
+
+@pytest.mark.parametrize("contract", ["1.1", "1.3", "1.10", "2.0", "10.0"])
+def test_a_plugin_for_a_newer_contract_is_refused_and_says_to_upgrade_the_host(contract):
+    found = plugins(Point("new", plugin_for(contract, Good()), "capsule-new"))
+    assert found.frontends == ()
+    with pytest.raises(UsageError, match=rf"version {contract} of the plugin contract") as caught:
+        found.frontend_for(Path("a.good"))
+    assert caught.value.hint == "pip install --upgrade capsule-run"
+
+
+def test_an_older_minor_version_keeps_working(monkeypatch):
+    monkeypatch.setattr("capsule.frontend.manager.CONTRACT_VERSION", "1.12")
+    for contract in ("1.0", "1.9", "1.12"):
+        assert plugins(Point("old", plugin_for(contract, Good()))).broken == (), contract
+    assert plugins(Point("silent", plugin(Good()))).broken == ()
+    assert plugins(Point("new", plugin_for("1.13", Good()))).broken != ()
+
+
+def test_a_plugin_for_an_older_major_version_is_refused_and_says_to_upgrade_the_plugin(monkeypatch):
+    monkeypatch.setattr("capsule.frontend.manager.CONTRACT_VERSION", "2.0")
+    [broken] = plugins(Point("old", plugin_for("1.7", Good()), "capsule-old")).broken
+    assert broken.hint == "pip install --upgrade capsule-old"
+
+
+@pytest.mark.parametrize(
+    "contract", [1, 1.0, None, "", "1", "1.0.0", "v1.0", "1.0\n", "\u0661.0", "9" * 50 + ".0"]
+)
+def test_a_contract_that_is_no_version_is_refused(contract):
+    [broken] = plugins(Point("odd", plugin_for(contract, Good()))).broken
+    assert "not a version like" in broken.problem
+
+
+def test_a_refused_plugin_whose_hook_raises_is_refused_all_the_same():
+    module = plugin_for("2.0")
+
+    @hookimpl
+    def capsule_frontends():
+        raise SystemExit("nothing that this host knows")
+
+    module.capsule_frontends = capsule_frontends
+    [broken] = plugins(Point("new", module)).broken
+    assert "version 2.0" in broken.problem
+    assert broken.suffixes == ()
+
+
+def test_a_plugin_that_imports_what_this_host_does_not_have_says_to_upgrade_the_host():
+    def load():
+        from capsule.frontend.spec import Tomorrow  # noqa: F401
+
+    [broken] = plugins(Point("new", load)).broken
+    assert "Tomorrow" in broken.problem
+    assert broken.hint == "pip install --upgrade capsule-run"
+
+
+def test_an_unknown_suffix_names_the_plugins_that_are_broken():
+    with pytest.raises(UsageError) as caught:
+        plugins(Point("bad", fails(RuntimeError("x")))).frontend_for(Path("a.strange"))
+    assert "bad" in caught.value.hint

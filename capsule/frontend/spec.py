@@ -1,4 +1,4 @@
-"""The plugin contract: everything that a language frontend has to know of the host.
+"""The plugin contract 1.0: everything that a language frontend has to know of the host.
 
 A frontend is an object with the methods of `Frontend`. A distribution hands it to the host
 through the entry-point group ``capsule``::
@@ -9,6 +9,8 @@ through the entry-point group ``capsule``::
 
     # capsule_mylang/plugin.py
     from capsule.frontend.spec import hookimpl
+
+    CONTRACT = "1.0"
 
     @hookimpl
     def capsule_frontends():
@@ -24,6 +26,32 @@ What the host does with it, in this order, for a source file whose suffix is the
 
 Nothing of the user's may run on the host while a frontend works: what can't be read out of the
 source statically is evaluated in a sealed sandbox, through `Host.call_engine`.
+
+What a frontend may import of the host, and nothing else:
+
+====================================  ==================================================================
+`capsule.frontend.spec`               this module: the contract
+`capsule.errors`                      `BuildError`, `ConfigError`, `CapsuleError`, `Location`
+`capsule.frontend.declared`           `declared_tasks`: what the engine's ``declared`` answers, parsed
+`capsule.frontend.folders`            `cache_folder`: `Host.cache_folder` where there is no host
+`capsule.frontend.process`            `run_tool`: a compiler that doesn't outlive an interrupted host
+`capsule.frontend.tracking`           `Tracker`: for hosts that build hundreds of sources
+`capsule.frontend.wit`                `wit_folder`: where ``capsule.wit`` and its dependencies are
+`capsule.testing`                     the conformance suite; in tests only
+====================================  ==================================================================
+
+Stable, while the first number of `CONTRACT_VERSION` stays: the names above and in these modules' public
+parts, what functions take, return and raise, and the entry-point group; the WIT package
+``capsule:runtime@1.0.0`` and the JSON that crosses it. The second number counts additions, and these only:
+optional hooks, optional protocols (like `TypeChecker`), optional methods, parameters and fields with
+defaults, new names. So a data class of this module is made with its fields' names, and what a later version
+adds to one is left at its default.
+
+A plugin states the contract that it was written for, as ``CONTRACT`` in the module that the entry point
+names; "1.0" when it doesn't. The host takes a plugin of its own first number whose second is not above its
+own. Any other is refused with a sentence about what to upgrade, and the host goes on without it. A plugin
+that uses an addition where there is one, and does without elsewhere, states the older version and looks at
+`CONTRACT_VERSION`.
 """
 
 from __future__ import annotations
@@ -38,7 +66,8 @@ import pluggy
 from capsule.errors import Location
 
 CONTRACT_VERSION = "1.0"
-"""The version of this contract; the first number changes when a frontend has to change."""
+"""The version of this contract: the first number changes when a frontend has to change, the second with
+every addition."""
 
 PROJECT_NAME = "capsule"
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)

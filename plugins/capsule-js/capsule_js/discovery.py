@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from capsule.errors import BuildError, CapsuleError, Location
+from capsule.errors import BuildError, Location
+from capsule.frontend.declared import Unreadable, declared_tasks
 from capsule.frontend.spec import TaskDeclaration
 from capsule_js.bundle import SDK
 from capsule_js.literals import UNDEFINED, Constants, NotLiteral, Reader, plain_options
@@ -21,9 +22,6 @@ from capsule_js.syntax import declared_names, is_scope, line, parse, string_valu
 
 if TYPE_CHECKING:
     from tree_sitter import Node
-
-MAX_TASKS = 10_000
-_MAX_ANSWER = 16 << 20
 
 _NO_MAIN_HINT = """add one to it:
     import { task } from "@capsule-run/sdk";
@@ -61,15 +59,6 @@ class Module:
 
     name: str
     source: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Something about tasks that the text doesn't tell. ``what`` is the subject of a sentence."""
-
-    what: str
-    reason: str
-    location: Location
 
 
 @dataclass(slots=True)
@@ -111,12 +100,23 @@ def discover_tasks(
         _find_plain_main(entry, findings)
     tasks = findings.tasks
     if findings.unreadable:
-        registered = _ask(findings.unreadable[0], modules, declared)
-        tasks = {task.name: tasks.get(task.name, task) for task in registered}
+        registered = declared_tasks(
+            findings.unreadable[0],
+            declared,
+            entry=entry.name,
+            files={module.name for module in modules},
+            hint=_LITERALS_HINT,
+        )
+        tasks = {task.name: tasks.get(task.name) or _plain(task) for task in registered}
     main = tasks.pop("main", None)
     if main is None:
         raise BuildError('no task named "main"', hint=_NO_MAIN_HINT, location=Location(entry.name))
     return (main, *tasks.values())
+
+
+def _plain(task: TaskDeclaration) -> TaskDeclaration:
+    """The task as the SDK registered it, its options under the names that the host has for them."""
+    return TaskDeclaration(task.name, plain_options(task.options), task.location)
 
 
 class _ModuleReader:
@@ -383,49 +383,3 @@ def _declared_values(declaration: Node) -> Iterator[tuple[str, Node]]:
             name, value = declarator.child_by_field_name("name"), declarator.child_by_field_name("value")
             if name is not None and value is not None:
                 yield text(name), value
-
-
-def _ask(
-    first: Unreadable, modules: tuple[Module, ...], declared: Callable[[], str]
-) -> tuple[TaskDeclaration, ...]:
-    """The tasks as the engine has registered them in a sealed sandbox."""
-    try:
-        answer = declared()
-    except BuildError as error:
-        raise _cannot_read(first, error.message, error.traceback) from error
-    except (CapsuleError, LookupError) as error:
-        raise _cannot_read(first, str(error), None) from error
-    try:
-        return tuple(_parse_answer(answer, modules))
-    except (ValueError, RecursionError) as error:
-        raise _cannot_read(first, f"the sandbox gave an unusable answer ({error})", None) from None
-
-
-def _cannot_read(first: Unreadable, because: str, traceback: str | None) -> BuildError:
-    return BuildError(
-        f"{first.what} can't be read from the source: {first.reason}; "
-        f"and loading the program in a sealed sandbox (no files, hosts, environment) failed: {because}",
-        hint=_LITERALS_HINT,
-        location=first.location,
-        traceback=traceback,
-    )
-
-
-def _parse_answer(answer: str, modules: tuple[Module, ...]) -> Iterator[TaskDeclaration]:
-    if len(answer) > _MAX_ANSWER:
-        raise ValueError("it is too long")
-    tasks = json.loads(answer)
-    if not isinstance(tasks, list) or len(tasks) > MAX_TASKS:
-        raise ValueError("it is no list of tasks")
-    files = {module.name for module in modules}
-    for task in tasks:
-        if not isinstance(task, dict):
-            raise ValueError("a task is no object")
-        name, options = task.get("name"), task.get("options")
-        if not isinstance(name, str) or not name or not isinstance(options, dict):
-            raise ValueError("a task has no name or no options")
-        file, place = task.get("file"), task.get("line")
-        location = Location(modules[0].name)
-        if isinstance(file, str) and file in files:
-            location = Location(file, place if type(place) is int and 0 < place < 1 << 31 else None)
-        yield TaskDeclaration(name, plain_options(options), location)

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from capsule.errors import BuildError
+from capsule.frontend.folders import cache_folder
 from capsule.frontend.process import run_tool
-from capsule.user_cache import private_folder
 from capsule_js.bundle import Esbuild
 from capsule_js.engine import GUEST
 from capsule_js.install import Progress, install_once
@@ -130,7 +130,7 @@ class ManagedToolchain:
 
 def toolchain_folder() -> Path:
     """The user's folder of tools."""
-    return private_folder("javascript-toolchain")
+    return cache_folder("javascript", "toolchain")
 
 
 def packages_folder(locked: Path) -> Path:

@@ -9,20 +9,17 @@ Then the sandbox decides which tasks there are; what the text says about them st
 from __future__ import annotations
 
 import ast
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from capsule.errors import BuildError, CapsuleError, Location
+from capsule.errors import BuildError, Location
+from capsule.frontend.declared import Unreadable, declared_tasks
 from capsule.frontend.spec import TaskDeclaration
 from capsule_python.literals import Constants, NotLiteral, evaluate, find_constants
 from capsule_python.modules import Closure, Module
 from capsule_python.sdk_names import SdkNames, sdk_names
-
-MAX_TASKS = 10_000
-_MAX_ANSWER = 16 << 20
 
 _NO_MAIN_HINT = """add a task to it:
     from capsule import task
@@ -30,16 +27,6 @@ _NO_MAIN_HINT = """add a task to it:
     @task(name="main", compute="LOW", ram="64MB")
     def main() -> str:
         return "hello\""""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Something about tasks that the text doesn't tell. ``what`` is the subject of a sentence."""
-
-    what: str
-    reason: str
-    location: Location
-    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +46,13 @@ def discover_tasks(closure: Closure, declared: Callable[[], str]) -> tuple[TaskD
     findings = read_tasks(closure)
     tasks = {task.name: task for task in findings.tasks}
     if findings.unreadable:
-        registered = _ask(findings.unreadable[0], closure, declared)
+        registered = declared_tasks(
+            findings.unreadable[0],
+            declared,
+            entry=closure.entry.file,
+            files={module.file for module in closure.modules},
+            hint="declare tasks with @task(...) at the top level, with literal options",
+        )
         tasks = {task.name: tasks.get(task.name, task) for task in registered}
     main = tasks.pop("main", None)
     if main is None:
@@ -283,6 +276,7 @@ _EXAMPLES = {
     "allowed_files": '["./data"]',
     "allowed_hosts": '["api.example.com"]',
     "env_variables": '["API_KEY"]',
+    "secrets": '["OPENAI_KEY"]',
 }
 
 
@@ -296,50 +290,3 @@ def _top_level(tree: ast.Module | None) -> Iterator[tuple[ast.AST, bool]]:
             continue
         inside = conditional or not isinstance(node, (ast.With, ast.AsyncWith))
         stack.extend((child, inside) for child in reversed(list(ast.iter_child_nodes(node))))
-
-
-def _ask(first: Unreadable, closure: Closure, declared: Callable[[], str]) -> tuple[TaskDeclaration, ...]:
-    """The tasks as the engine has registered them in a sealed sandbox."""
-    try:
-        answer = declared()
-    except BuildError as error:
-        if error.message.startswith("syntax error"):
-            raise
-        raise _cannot_read(first, error.message, error.traceback) from error
-    except (CapsuleError, LookupError) as error:
-        raise _cannot_read(first, str(error), None) from error
-    try:
-        return tuple(_parse_answer(answer, closure))
-    except (ValueError, RecursionError) as error:
-        raise _cannot_read(first, f"the sandbox gave an unusable answer ({error})", None) from None
-
-
-def _cannot_read(first: Unreadable, because: str, traceback: str | None) -> BuildError:
-    return BuildError(
-        f"{first.what} can't be read from the source: {first.reason}; "
-        f"and loading the program in a sealed sandbox (no files, hosts, environment) failed: {because}",
-        hint=first.hint or "declare tasks with @task(...) at the top level, with literal options",
-        location=first.location,
-        traceback=traceback,
-    )
-
-
-def _parse_answer(answer: str, closure: Closure) -> Iterator[TaskDeclaration]:
-    if len(answer) > _MAX_ANSWER:
-        raise ValueError("it is too long")
-    tasks = json.loads(answer)
-    if not isinstance(tasks, list) or len(tasks) > MAX_TASKS:
-        raise ValueError("it is no list of tasks")
-    files = {module.file for module in closure.modules}
-    for task in tasks:
-        if not isinstance(task, dict):
-            raise ValueError("a task is no object")
-        name, options = task.get("name"), task.get("options")
-        if not isinstance(name, str) or not name or not isinstance(options, dict):
-            raise ValueError("a task has no name or no options")
-        file, line = task.get("file"), task.get("line")
-        location = Location(
-            file if file in files else closure.entry.file,
-            line if file in files and type(line) is int and 0 < line < 1 << 31 else None,
-        )
-        yield TaskDeclaration(name, options, location)
