@@ -124,6 +124,7 @@ def test_every_option_but_the_name_can_have_a_default(project: Path) -> None:
         '[{path = "in", mode = "ro"}, "out"]',
         '["a.com"]',
         '["A"]',
+        '["S"]',
     ]
     lines = [f"default_{option} = {value}" for option, value in zip(OPTIONS, values, strict=True)]
     defaults = load(project, "[tasks]\n" + "\n".join(lines)).defaults

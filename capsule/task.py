@@ -150,13 +150,14 @@ def task(
     allowed_files: list[str | dict[str, str]] | None = None,
     allowed_hosts: list[str] | None = None,
     env_variables: list[str] | None = None,
+    secrets: list[str] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Makes a task of a function: ``@task``, or ``@task(name=..., compute=..., ...)``.
 
     ``compute`` is "LOW", "MEDIUM", "HIGH" or an amount of fuel; ``ram`` like "512MB"; ``timeout`` like
     "30s"; ``max_retries`` a number; ``allowed_files`` folders, as paths or ``{"path", "mode"}``;
-    ``allowed_hosts`` and ``env_variables`` names. Raises `TypeError` for an option that doesn't exist.
+    ``allowed_hosts``, ``env_variables`` and ``secrets`` names. Raises `TypeError` for an option that doesn't exist.
     """
     unknown = options.keys() - _OPTIONS
     if unknown:
@@ -178,5 +179,6 @@ _OPTIONS = frozenset(
         "allowed_files",
         "allowed_hosts",
         "env_variables",
+        "secrets",
     )
 )

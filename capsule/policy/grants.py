@@ -1,4 +1,4 @@
-"""Lists of what a task may reach: folders, hosts, environment variables.
+"""Lists of what a task may reach: folders, hosts, environment variables, secrets.
 
 The parsers follow the rules of `capsule.policy.sizes`. Results are canonical: parsing what a parser
 returned gives the same again. An entry that appears twice is kept once.
@@ -85,9 +85,26 @@ def parse_env(value: object, option: str, location: Location | None = None) -> t
     accepted = 'a list of names such as ["API_KEY"]'
     names = _items(value, option, accepted, location)
     for name in names:
-        if not isinstance(name, str) or len(name) > MAX_ENV_NAME or not re.fullmatch(_ENV_NAME, name):
+        if not is_env_name(name):
             raise invalid(option, name, "not the name of an environment variable", accepted, location)
     return tuple(dict.fromkeys(names))
+
+
+def parse_secrets(value: object, option: str, location: Location | None = None) -> tuple[str, ...]:
+    """Names of secrets, which are names of environment variables: a task finds its placeholders there."""
+    accepted = 'a list of names of [secrets] in capsule.toml, such as ["OPENAI_KEY"]'
+    names = _items(value, option, accepted, location)
+    for name in names:
+        if not is_env_name(name):
+            raise invalid(option, name, "not the name of a secret", accepted, location)
+    return tuple(dict.fromkeys(names))
+
+
+def is_env_name(name: object) -> bool:
+    """Whether this can be the name of an environment variable that a task declares."""
+    return (
+        isinstance(name, str) and len(name) <= MAX_ENV_NAME and re.fullmatch(_ENV_NAME, name) is not None
+    )
 
 
 def _items(

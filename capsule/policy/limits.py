@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from capsule.errors import Location, PolicyError, UsageError
-from capsule.policy.grants import parse_env, parse_files, parse_hosts
+from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
 from capsule.policy.meet import common_files, common_hosts, common_names
 from capsule.policy.model import OPTIONS, FileGrant, Policy, TaskPolicy
 from capsule.policy.problems import invalid, name_hint, show
@@ -33,7 +33,7 @@ class Limits:
 
     For each task, in the units of `Policy`: ``compute``, ``ram``, ``timeout``, ``max_retries``, and as
     the most that may be granted ``allowed_files`` (these folders and what lies in them),
-    ``allowed_hosts`` (patterns that must cover a declared host), ``env_variables``.
+    ``allowed_hosts`` (patterns that must cover a declared host), ``env_variables``, ``secrets``.
 
     For each task execution: ``output_bytes`` written to stdout and stderr, ``result_bytes`` of JSON.
 
@@ -56,6 +56,7 @@ class Limits:
     allowed_files: tuple[FileGrant, ...] | None = None
     allowed_hosts: tuple[str, ...] | None = None
     env_variables: tuple[str, ...] | None = None
+    secrets: tuple[str, ...] | None = None
     depth: int = 16
     tasks: int = 10_000
     concurrency: int = field(default_factory=_concurrency)
@@ -177,7 +178,7 @@ def _narrower(name: str, one: Any, other: Any) -> Any:
             return common_files(one, other)
         case "allowed_hosts":
             return common_hosts(one, other)
-        case "env_variables":
+        case "env_variables" | "secrets":
             return common_names(one, other)
         case "on_exceed":
             return "refuse" if "refuse" in (one, other) else "cap"
@@ -201,7 +202,7 @@ def _say(value: object) -> str:
 def _read_argument(name: str, text: str) -> object:
     items = [item for item in text.split(",") if item]
     match name:
-        case "allowed_hosts" | "env_variables":
+        case "allowed_hosts" | "env_variables" | "secrets":
             return items
         case "allowed_files":
             return [
@@ -241,6 +242,7 @@ _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
     "allowed_files": parse_files,
     "allowed_hosts": parse_hosts,
     "env_variables": parse_env,
+    "secrets": parse_secrets,
     "depth": _count(0, 1000),
     "tasks": _count(0, 10**9),
     "concurrency": _count(1, 10_000),

@@ -133,6 +133,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
             "allowed_files": [{"path": "data", "mode": "ro"}],
             "allowed_hosts": ["api.example.com"],
             "env_variables": ["A"],
+            "secrets": ["S"],
         }
     )
     options = {
@@ -143,6 +144,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
         "allowed_files": ["."],
         "allowed_hosts": ["*"],
         "env_variables": ["A", "B"],
+        "secrets": ["S", "T"],
     }
     effective = apply_limits(declared(**options), limits)
     assert effective.policy == Policy(
@@ -153,6 +155,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
         allowed_files=(FileGrant("data", False),),
         allowed_hosts=("api.example.com",),
         env_variables=("A",),
+        secrets=("S",),
     )
     for option in OPTIONS:
         expected = f"main.py:12, capped by [limits] {option} (capsule.toml:14)"

@@ -33,9 +33,19 @@ class Policy:
     allowed_files: tuple[FileGrant, ...] = ()
     allowed_hosts: tuple[str, ...] = ("*",)
     env_variables: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
-OPTIONS = ("compute", "ram", "timeout", "max_retries", "allowed_files", "allowed_hosts", "env_variables")
+OPTIONS = (
+    "compute",
+    "ram",
+    "timeout",
+    "max_retries",
+    "allowed_files",
+    "allowed_hosts",
+    "env_variables",
+    "secrets",
+)
 """The options of a task besides its name, in the user guide's order: the fields of `Policy`."""
 
 

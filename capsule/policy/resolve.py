@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capsule.errors import Location, PolicyError
-from capsule.policy.grants import parse_env, parse_files, parse_hosts
+from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
 from capsule.policy.model import OPTIONS, Policy, TaskPolicy
 from capsule.policy.problems import name_hint, show
 from capsule.policy.sizes import parse_compute, parse_duration, parse_retries, parse_size
@@ -74,4 +74,5 @@ _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
     "allowed_files": parse_files,
     "allowed_hosts": parse_hosts,
     "env_variables": parse_env,
+    "secrets": parse_secrets,
 }

@@ -28,6 +28,7 @@ def test_every_option_is_parsed_and_says_where_it_was_written() -> None:
             "allowed_files": ["./data", {"path": "in", "mode": "ro"}],
             "allowed_hosts": ["API.example.com"],
             "env_variables": ["KEY"],
+            "secrets": ["OPENAI_KEY"],
         },
         HERE,
         {},
@@ -40,6 +41,7 @@ def test_every_option_is_parsed_and_says_where_it_was_written() -> None:
         allowed_files=(FileGrant("data", True), FileGrant("in", False)),
         allowed_hosts=("api.example.com",),
         env_variables=("KEY",),
+        secrets=("OPENAI_KEY",),
     )
     assert declared.origins == dict.fromkeys(OPTIONS, "main.py:12")
 

@@ -20,6 +20,7 @@ FULL = TaskPolicy(
         allowed_files=(FileGrant("data", True), FileGrant("in", False)),
         allowed_hosts=("*.example.com", "[::1]:8080"),
         env_variables=("KEY",),
+        secrets=("OPENAI_KEY",),
     ),
     {option: f"main.py:{line}" for line, option in enumerate(OPTIONS, 1)},
 )
@@ -36,6 +37,7 @@ policies = st.builds(
     ).map(tuple),
     allowed_hosts=st.lists(st.sampled_from(["*", "a.com", "[::1]:80", "1.2.3.4"]), unique=True).map(tuple),
     env_variables=st.lists(st.sampled_from(["A", "_b", "C1"]), unique=True).map(tuple),
+    secrets=st.lists(st.sampled_from(["S", "_s"]), unique=True).map(tuple),
 )
 origins = st.fixed_dictionaries({option: st.just("main.py:1") | st.just("built-in") for option in OPTIONS})
 
@@ -64,6 +66,7 @@ def test_the_same_policy_gives_the_same_text() -> None:
         ),
         ("allowed_hosts", [None, "*", ["http://a"], [1], ["a"] * 1001]),
         ("env_variables", [None, "A", ["A=B"], [1]]),
+        ("secrets", [None, "A", ["A=B"], ["A", 1]]),
         ("origins", [None, [], {}, {"ram": "x"}, {**FULL.origins, "x": "y"}, {**FULL.origins, "ram": 1}]),
         ("origins", [{**FULL.origins, "ram": "x" * (MAX_ORIGIN + 1)}]),
     ],
@@ -74,7 +77,7 @@ def test_a_field_that_no_source_could_have_declared_is_refused(field: str, value
             from_json({**to_json(FULL), field: value})
 
 
-@pytest.mark.parametrize("field", [*OPTIONS, "origins"])
+@pytest.mark.parametrize("field", [*(option for option in OPTIONS if option != "secrets"), "origins"])
 def test_a_missing_field_is_refused(field: str) -> None:
     value = to_json(FULL)
     del value[field]
@@ -84,7 +87,16 @@ def test_a_missing_field_is_refused(field: str) -> None:
 
 def test_an_unknown_field_is_refused_since_it_may_be_a_restriction() -> None:
     with pytest.raises(ArtifactError):
-        from_json({**to_json(FULL), "secrets": []})
+        from_json({**to_json(FULL), "nothing_but": []})
+
+
+def test_an_artifact_of_before_there_were_secrets_has_none() -> None:
+    value = to_json(FULL)
+    del value["secrets"], value["origins"]["secrets"]
+    policy = from_json(value)
+    assert policy.policy.secrets == ()
+    assert policy.origins["secrets"] == "built-in"
+    assert policy.policy.env_variables == ("KEY",)
 
 
 def test_control_characters_in_an_origin_are_replaced() -> None:

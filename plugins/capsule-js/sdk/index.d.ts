@@ -43,6 +43,11 @@ export interface TaskOptions {
   allowedHosts?: readonly string[];
   /** Names of environment variables. Default: none. */
   envVariables?: readonly string[];
+  /**
+   * Names of `[secrets]` in `capsule.toml`. The task holds a placeholder in the environment variable of that name;
+   * the host puts the value into requests to the secret's hosts. Default: none.
+   */
+  secrets?: readonly string[];
 }
 
 /** What the host measured. */

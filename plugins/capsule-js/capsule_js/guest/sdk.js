@@ -43,6 +43,7 @@ const OPTIONS = {
   allowedFiles: "allowed_files",
   allowedHosts: "allowed_hosts",
   envVariables: "env_variables",
+  secrets: "secrets",
 };
 
 /** Declares a task. The function it returns starts the task in a sandbox of its own. */

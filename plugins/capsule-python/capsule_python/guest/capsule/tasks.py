@@ -155,6 +155,7 @@ def task(
     allowed_files: list[Any] | None = None,
     allowed_hosts: list[str] | None = None,
     env_variables: list[str] | None = None,
+    secrets: list[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Task]: ...
 def task(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any
@@ -182,5 +183,14 @@ def task(
 
 
 _OPTIONS = dict.fromkeys(
-    ("compute", "ram", "timeout", "max_retries", "allowed_files", "allowed_hosts", "env_variables")
+    (
+        "compute",
+        "ram",
+        "timeout",
+        "max_retries",
+        "allowed_files",
+        "allowed_hosts",
+        "env_variables",
+        "secrets",
+    )
 )
