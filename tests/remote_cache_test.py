@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from capsule.user_cache import CACHE_VARIABLE
-from tests.conftest import Cli, Finished, Server
+from tests.conftest import Cli, Finished, Project, RunPython, Server
 
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
 MAIN = """
@@ -189,6 +189,25 @@ def test_reading_alone_writes_nothing(machines: tuple[Machine, Machine], remote:
     one, _ = machines
     assert one("build", "main.py", CAPSULE_CACHE_MODE="read").status == 0
     assert not remote.exists()
+
+
+def test_a_remote_is_not_even_loaded_while_nothing_has_to_be_built(
+    machines: tuple[Machine, Machine], python: RunPython, project: Project
+) -> None:
+    one, _ = machines
+    project.write("main.py", MAIN)
+    script = """
+        import os, sys
+        from capsule import run_sync
+        assert run_sync("main.py").result == "hello"
+        print([name for name in ("capsule_cache.remote", "fsspec", "aiohttp") if name in sys.modules])
+        """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in one.env.items():
+            patch.setenv(name, value)
+        assert "capsule_cache.remote" in python(script).stdout
+        warm = python(script)
+    assert warm.stdout == "[]\n", warm
 
 
 @pytest.mark.parametrize(
