@@ -170,12 +170,17 @@ class _Call:
             execution.run.cancel()
 
     def _work(self) -> None:
-        from capsule.frontend.manager import plugins
-        from capsule.session import prepare, start
-
         if self._cancelled:
             return
         try:
+            if self._isolation == "process":
+                # What starts workers can start itself while this process imports, plans and builds.
+                from capsule.workers.spawner import spawner
+
+                spawner().start()
+            from capsule.frontend.manager import plugins
+            from capsule.session import prepare, start
+
             start(
                 prepare(Path(self._file), self._here, plugins(), progress=_ignore),
                 self._task,

@@ -18,6 +18,8 @@ from capsule.user_cache import user_store
 if TYPE_CHECKING:
     from wasmtime.component import Component
 
+    from capsule.runtime.compiled import CompiledCode
+
 FORMAT_VERSION = 1
 BUILD_TIMEOUT = 1800.0
 
@@ -62,11 +64,16 @@ def compiled_name(engine: str) -> str:
 
 
 def engine_component(engine: Engine, progress: Progress) -> Component:
+    """The engine, loaded into this process, built on first use. Raises `BuildError`."""
+    return engine_code(engine, progress).component()
+
+
+def engine_code(engine: Engine, progress: Progress) -> CompiledCode:
     """The engine, compiled for this machine, built on first use. Raises `BuildError`."""
-    from capsule.runtime.compiled import compiled_component
+    from capsule.runtime.compiled import compiled_code
 
     # The key decides the bytes: neither they nor their digest are needed when compiled code is there.
-    return compiled_component(
+    return compiled_code(
         {"engine": engine_key(engine)},
         lambda: engine_wasm(engine, progress),
         name=compiled_name(engine.name),

@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from capsule.artifact import Artifact, ProgramTable
-from capsule.engines import built_engine_digest, compiled_name, engine_component
+from capsule.engines import built_engine_digest, compiled_name, engine_code
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Engine
-from capsule.runtime.compiled import compiled_component
+from capsule.runtime.compiled import compiled_code
 from capsule.runtime.loaded import Loaded
 from capsule.user_cache import private_folder
 
@@ -34,10 +34,10 @@ def load(artifact: Artifact, engine: Engine | None, *, name: str, progress: Prog
         if artifact.engine is not None and built_engine_digest(artifact.engine) == digest:
             # The engine of this machine, which is compiled already, or will be of use to others.
             identity, stem = {"engine": artifact.engine.key}, compiled_name(artifact.engine.name)
-        component = compiled_component(identity, lambda: artifact.component, name=stem, progress=progress)
-        check_exports(component, name, needs_load=artifact.engine is not None)
+        code = compiled_code(identity, lambda: artifact.component, name=stem, progress=progress)
+        check_exports(code.component(), name, needs_load=artifact.engine is not None)
     elif engine is not None:
-        component = engine_component(engine, progress)
+        code = engine_code(engine, progress)
     else:
         raise ArtifactError(
             f"{name} needs an engine and does not bring it",
@@ -48,7 +48,7 @@ def load(artifact: Artifact, engine: Engine | None, *, name: str, progress: Prog
     if table is not None and table.has_files:
         assert artifact.program is not None
         files = unpack_files(table, artifact.program)
-    return Loaded(artifact.manifest, component, table, files)
+    return Loaded(artifact.manifest, code, table, files)
 
 
 def check_exports(component: object, name: str, *, needs_load: bool) -> None:

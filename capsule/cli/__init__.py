@@ -16,6 +16,10 @@ EXIT_TERMINATED = 143
 
 def main() -> None:
     """The ``capsule`` command."""
+    if sys.argv[1:2] in (["run"], ["exec"]):
+        from capsule.workers.spawner import start_early
+
+        start_early()
     from capsule.cli.app import dispatch
 
     code = dispatch(sys.argv[1:])

@@ -40,13 +40,34 @@ class RunOptions:
     args_file: Path | None = None
     env_file: Path | None = None
     limit: tuple[str, ...] = ()
+    watch: bool = False
 
 
 def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> int:
     """Runs a task and shows its outcome. Returns the exit code; raises `CapsuleError`."""
+    if options.watch:
+        from capsule.cli.watch import watch_run
+
+        return watch_run(file, args, options)
+    from capsule.session import close_journals
+
+    execution = begin_run(file, args, options)
+    code = _wait(execution, as_json=options.json)
+    close_journals()
+    if execution.run.blocked:
+        # A sandbox that blocks where nothing reaches it must not keep the process alive.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
+    """Builds a file, if need be, and starts its task. Raises `CapsuleError`."""
     from capsule.frontend.manager import plugins
     from capsule.policy.limits import Limits
-    from capsule.session import close_journals, prepare, start
+    from capsule.runtime.isolation import chosen_isolation
+    from capsule.session import prepare, start
 
     here = Path.cwd()
     given_args, given_kwargs = read_arguments(args, options.args_json, options.args_file)
@@ -65,19 +86,12 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
             limits=limits,
             env_file=None if options.env_file is None else here / options.env_file,
             sinks=(_Show(options.verbose),),
+            isolation=chosen_isolation(None),
             on_problem=write_warning,
         )
 
     # A signal that struck in the middle of it would leave a run that nobody can cancel.
-    execution = interruptibly(begin)
-    code = _wait(execution, as_json=options.json)
-    close_journals()
-    if execution.run.blocked:
-        # A sandbox that blocks where nothing reaches it must not keep the process alive.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    return interruptibly(begin)
 
 
 def _wait(execution: Execution, *, as_json: bool) -> int:
@@ -87,6 +101,11 @@ def _wait(execution: Execution, *, as_json: bool) -> int:
         execution.run.cancel()
         execution.done.wait(FAREWELL)
         raise
+    return show_outcome(execution, as_json=as_json)
+
+
+def show_outcome(execution: Execution, *, as_json: bool) -> int:
+    """Shows what came of a run that has ended. Returns the exit code."""
     envelope = execution.envelope
     assert envelope is not None
     if as_json:

@@ -201,6 +201,7 @@ class Worker:
     def _start(self, request: Request) -> Execution:
         from capsule.frontend.manager import plugins
         from capsule.policy.limits import Limits
+        from capsule.runtime.isolation import chosen_isolation
         from capsule.session import prepare, start
 
         here = Path.cwd()
@@ -217,6 +218,7 @@ class Worker:
             env_file=None if request.env_file is None else here / request.env_file,
             sinks=(_Output(request.id, self._reply if request.output else None),),
             ahead=True,
+            isolation=chosen_isolation(None),
             on_problem=_warn,
         )
 

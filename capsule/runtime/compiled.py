@@ -23,45 +23,87 @@ WAIT = 1200.0
 
 _lock = threading.Lock()
 _locks: dict[str, threading.Lock] = {}
-_loaded: dict[str, Component] = {}
+_loaded: dict[str, CompiledCode] = {}
 _files: dict[int, Path] = {}
+
+
+class CompiledCode:
+    """A component's code: a file in the user's cache, or its bytes when it can't be kept there.
+
+    A process that leaves running it to others never loads it, nor wasmtime.
+    """
+
+    def __init__(
+        self, key: Key, name: str, file: Path | None, data: bytes, again: Callable[[], bytes]
+    ) -> None:
+        self.key = key
+        self.file = file
+        self._name = name
+        self._data = data
+        self._again = again
+        self._lock = threading.Lock()
+        self._component: Component | None = None
+
+    def component(self) -> Component:
+        """The component, mapped on first use. Raises `ArtifactError`."""
+        with self._lock:
+            if self._component is None:
+                self._component = keep_for_ever(self._load())
+                if self.file is not None:
+                    _files[id(self._component)] = self.file
+            return self._component
+
+    def data(self) -> bytes:
+        """The bytes of code that has no file, or whose file is gone."""
+        return self._data or bytes(self.component().serialize())
+
+    def _load(self) -> Component:
+        import wasmtime
+        from wasmtime.component import Component
+
+        if self.file is None:
+            return Component.deserialize(engine(), self._data)
+        try:
+            return Component.deserialize_file(engine(), str(self.file))
+        except wasmtime.WasmtimeError:
+            # Made for another CPU than this one, in a cache folder that machines share.
+            entry = user_store("compiled").put(self.key, self._again(), name=self._name, suffix=".cwasm")
+            self.file = entry.path
+            return Component.deserialize_file(engine(), str(self.file))
 
 
 def compiled_component(
     identity: Mapping[str, str], read: Callable[[], bytes], *, name: str, progress: Callable[[str], None]
 ) -> Component:
-    """The component with this identity (a digest of its bytes, or of everything that decides them).
+    """`compiled_code`, loaded into this process."""
+    return compiled_code(identity, read, name=name, progress=progress).component()
+
+
+def compiled_code(
+    identity: Mapping[str, str], read: Callable[[], bytes], *, name: str, progress: Callable[[str], None]
+) -> CompiledCode:
+    """The code of the component with this identity (a digest of its bytes, or of all that decides them).
 
     ``read`` gives its bytes, when it has to be compiled: in a process of its own, whose result counts for
     this identity and no other. Raises `ArtifactError` for bytes that wasmtime does not take or that take
     too much to compile, and when the user's cache is open to others.
     """
     key = derive_key(format_version=FORMAT_VERSION, toolchain=compiled_code_tag(), digests=identity)
-    component = _loaded.get(key)
-    if component is not None:
-        return component
+    code = _loaded.get(key)
+    if code is not None:
+        return code
     with _lock:
         alone = _locks.setdefault(key, threading.Lock())
     with alone:  # nobody waits for a component that isn't theirs
-        component = _loaded.get(key)
-        if component is None:
-            component, file = _obtain(key, read, name, progress)
-            if file is not None:
-                _files[id(component)] = file
-            _loaded[key] = keep_for_ever(component)
+        code = _loaded.get(key)
+        if code is None:
+            code = _loaded[key] = _obtain(key, read, name, progress)
     with _lock:
         _locks.pop(key, None)
-    return component
+    return code
 
 
-def _obtain(
-    key: Key, read: Callable[[], bytes], name: str, progress: Callable[[str], None]
-) -> tuple[Component, Path | None]:
-    import wasmtime
-    from wasmtime.component import Component
-
-    store = user_store("compiled")
-
+def _obtain(key: Key, read: Callable[[], bytes], name: str, progress: Callable[[str], None]) -> CompiledCode:
     def compile_code() -> bytes:
         from capsule.compiling.process import compile_component
 
@@ -69,7 +111,7 @@ def _obtain(
         return compile_component(read(), name)
 
     try:
-        entry, _ = store.get_or_build(
+        entry, _ = user_store("compiled").get_or_build(
             key,
             compile_code,
             name=name,
@@ -78,20 +120,15 @@ def _obtain(
             timeout=WAIT,
             on_wait=lambda owner: progress(f"waiting for another process that compiles {name}"),
         )
-        try:
-            return Component.deserialize_file(engine(), str(entry.path)), entry.path
-        except wasmtime.WasmtimeError:
-            # Made for another CPU than this one, in a cache folder that machines share.
-            data = compile_code()
-            entry = store.put(key, data, name=name, suffix=".cwasm")
-            return Component.deserialize_file(engine(), str(entry.path)), entry.path
     except StoreReadOnly:
         data = compile_code()
     except StoreError as error:
         if error.data is None:
             raise ArtifactError(f"compiled code can't be kept: {error}", hint=error.hint) from None
         data = error.data
-    return Component.deserialize(engine(), data), None
+    else:
+        return CompiledCode(key, name, entry.path, b"", compile_code)
+    return CompiledCode(key, name, None, data, compile_code)
 
 
 def code_file(component: Component) -> Path | None:

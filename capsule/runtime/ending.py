@@ -8,6 +8,7 @@ during finalization; Rust answers that by aborting the process, after the work w
 from __future__ import annotations
 
 import atexit
+import sys
 import time
 from collections.abc import Sized
 
@@ -23,6 +24,8 @@ and a thread that has done its work needs a moment to leave the interpreter."""
 
 def end_sandboxes() -> None:
     """Cancels what still runs, and waits until wasmtime has let go of every stream."""
+    if "wasmtime" not in sys.modules:  # no sandbox was ever in this process
+        return
     from wasmtime._wasi import CUSTOM_OUTPUTS
 
     if _quiet(CUSTOM_OUTPUTS.handles):

@@ -40,10 +40,13 @@ SETTINGS = f"fuel epochs async wasm-stack={WASM_STACK} fiber-stack={FIBER_STACK}
 @lru_cache(maxsize=1)
 def wasmtime_version() -> str:
     """The version of the installed wasmtime package."""
-    import wasmtime
+    from importlib.util import find_spec
 
+    found = find_spec("wasmtime")
+    if found is None or found.origin is None:
+        raise ImportError("wasmtime is not installed")
     # The name of the metadata folder says it; importlib.metadata takes longer than a sandbox.
-    packages = Path(wasmtime.__file__).parent.parent
+    packages = Path(found.origin).parent.parent
     for folder in packages.glob("wasmtime-*.dist-info"):
         return folder.name.removeprefix("wasmtime-").removesuffix(".dist-info")
     from importlib.metadata import version

@@ -10,7 +10,7 @@ from capsule.artifact import ProgramTable
 from capsule.manifest import Manifest
 
 if TYPE_CHECKING:
-    from wasmtime.component import Component
+    from capsule.runtime.compiled import CompiledCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,6 @@ class Loaded:
     """A manifest, compiled code, and for an engine's program its table and its folder of files."""
 
     manifest: Manifest
-    component: Component
+    code: CompiledCode
     program: ProgramTable | None = None
     files: Path | None = None

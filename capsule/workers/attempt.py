@@ -85,7 +85,7 @@ class ProcessAttempt:
         try:
             wanted = _likeness(assignment)
             try:
-                worker = workers.acquire(assignment.loaded.component, assignment.preopens, wanted)
+                worker = workers.acquire(assignment.loaded.code, assignment.preopens, wanted)
             except CapsuleError as error:
                 self._report(result_of(broken(str(error)), 0), False)
                 return True
@@ -289,7 +289,7 @@ def _likeness(assignment: Assignment) -> object | None:
         return None
     program = assignment.loaded.program
     return (
-        id(assignment.loaded.component),
+        assignment.loaded.code.key,
         None if program is None else _number_of(program),
         assignment.ram,
         assignment.preopens,

@@ -14,19 +14,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from capsule.runtime.compiled import code_file
 from capsule.runtime.preopens import Preopen, held
 from capsule.workers.passing import MOST_DESCRIPTORS
 from capsule.workers.process import WorkerProcess
-from capsule.workers.spawner import Spawner, SpawnError
+from capsule.workers.spawner import SpawnError, spawner
 
 if TYPE_CHECKING:
-    from wasmtime.component import Component
+    from capsule.runtime.compiled import CompiledCode
 
 KEEP_SECONDS = 5.0
 """How long a worker idles before it is ended: at least this, and less than twice this."""
@@ -70,16 +69,15 @@ class Pool:
     """All workers of this process. Safe to use from any thread."""
 
     def __init__(self) -> None:
-        self.spawner = Spawner()
+        self.spawner = spawner()
         self._lock = threading.Condition()
         self._idle: list[_Idle] = []
         self._kinds: dict[int, Kind] = {}
         self._sweep: threading.Timer | None = None
         self._active: set[Stoppable] = set()
-        self._codes: dict[int, tuple[str, int]] = {}
 
     def acquire(
-        self, component: Component, preopens: Sequence[Preopen], wanted: object | None
+        self, code: CompiledCode, preopens: Sequence[Preopen], wanted: object | None
     ) -> WorkerProcess:
         """A worker for one attempt: best one that has a sandbox like ``wanted`` ready.
 
@@ -90,11 +88,10 @@ class Pool:
         with ExitStack() as stack:
             folders = [(stack.enter_context(held(each.host)), each.writable) for each in preopens]
             facts = [(os.fstat(descriptor), writable) for descriptor, writable in folders]
-            code = self._code(component)
-            kind = Kind(code, tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts))
+            kind = Kind(code.key, tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts))
             worker = self._take(kind, wanted)
             if worker is None:
-                worker = self._spawn(component, kind, folders)
+                worker = self._spawn(code, kind, folders)
             return worker
 
     def release(self, worker: WorkerProcess) -> None:
@@ -168,15 +165,15 @@ class Pool:
             self.discard(worker)
         return None if found is None else found.worker
 
-    def _spawn(self, component: Component, kind: Kind, folders: Sequence[tuple[int, bool]]) -> WorkerProcess:
+    def _spawn(self, code: CompiledCode, kind: Kind, folders: Sequence[tuple[int, bool]]) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                file = self._open_code(component, kind.code)
                 try:
-                    pid = self.spawner.spawn(theirs, kind.code, file, folders)
-                finally:
-                    os.close(file)
+                    pid = self._fork(code, theirs, folders)
+                except SpawnError:
+                    code.component()  # makes it anew, if it is for another machine's CPU
+                    pid = self._fork(code, theirs, folders)
             except BaseException:
                 ours.close()
                 raise
@@ -184,26 +181,12 @@ class Pool:
             self._kinds[pid] = kind
         return WorkerProcess(self.spawner, pid, ours)
 
-    def _code(self, component: Component) -> str:
-        path = code_file(component)
-        return f"component {id(component)}" if path is None else str(path)
-
-    def _open_code(self, component: Component, code: str) -> int:
-        """A descriptor of the compiled code."""
-        path = code_file(component)
-        if path is not None:
-            try:
-                return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            except OSError:
-                pass  # removed since it was loaded
-        if sys.platform == "linux":
-            descriptor = os.memfd_create("capsule-code", os.MFD_CLOEXEC)
-        else:
-            descriptor, name = tempfile.mkstemp(prefix="capsule-code-")
-            os.unlink(name)  # noqa: PTH108
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(component.serialize())
-        return descriptor
+    def _fork(self, code: CompiledCode, channel: socket.socket, folders: Sequence[tuple[int, bool]]) -> int:
+        file = _open_code(code)
+        try:
+            return self.spawner.spawn(channel, code.key, file, folders)
+        finally:
+            os.close(file)
 
     def _start_sweep(self) -> None:
         self._sweep = threading.Timer(KEEP_SECONDS, self._sweep_old)
@@ -220,6 +203,21 @@ class Pool:
                 self._start_sweep()
         for each in old:
             self.discard(each.worker)
+
+
+def _open_code(code: CompiledCode) -> int:
+    """A descriptor of compiled code."""
+    if code.file is not None:
+        with suppress(OSError):  # removed since it was found
+            return os.open(code.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("capsule-code", os.MFD_CLOEXEC)
+    else:
+        descriptor, name = tempfile.mkstemp(prefix="capsule-code-")
+        os.unlink(name)  # noqa: PTH108
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(code.data())
+    return descriptor
 
 
 def _choose(fitting: Sequence[_Idle], wanted: object | None) -> _Idle | None:
@@ -251,4 +249,5 @@ def pool() -> Pool:
 def _forget(inherited: Pool) -> None:
     atexit.unregister(inherited.close)
     inherited.spawner.forget()
+    spawner.cache_clear()
     pool.cache_clear()

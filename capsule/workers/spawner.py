@@ -9,9 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from capsule.errors import CapsuleError
+from capsule.runtime.engine import check_wasmtime, wasmtime_version
+from capsule.runtime.isolation import chosen_isolation
 from capsule.workers import passing
 
 START_SECONDS = 60.0
@@ -45,9 +49,10 @@ class Spawner:
         self._loaded: set[str] = set()
 
     def start(self) -> None:
-        """Starts the zygote and does not wait for it. Raises `SpawnError`."""
-        with self._lock:
-            self._started()
+        """Starts the zygote, unless it was started before, and does not wait for it. Raises `SpawnError`."""
+        if self._process is None:
+            with self._lock:
+                self._started()
 
     def spawn(self, channel: socket.socket, code: str, file: int, folders: Sequence[tuple[int, bool]]) -> int:
         """Forks a worker that serves ``channel``; gives its process id.
@@ -129,6 +134,7 @@ class Spawner:
         if self._process is not None and self._process.poll() is None:
             return
         self._stop()
+        check_wasmtime(wasmtime_version())
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-I", "-c", BOOT, str(theirs.fileno()), str(os.getpid()), *_import_paths()]
         try:
@@ -160,6 +166,22 @@ class Spawner:
         if process is not None:
             process.send_signal(signal.SIGKILL)  # its workers die with it
             process.wait()
+
+
+@lru_cache(maxsize=1)
+def spawner() -> Spawner:
+    """The spawner of this process."""
+    return Spawner()
+
+
+def start_early() -> None:
+    """Starts the zygote for a command that is going to run a task, while the command itself still starts.
+
+    Whatever is wrong is said when a worker is needed.
+    """
+    with suppress(CapsuleError, ImportError):
+        if chosen_isolation(None) == "process":
+            spawner().start()
 
 
 def _import_paths() -> list[str]:
