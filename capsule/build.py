@@ -95,11 +95,16 @@ def plan(project: Project, plugins: Plugins, *, snapshot: bool = False, progress
     Raises `BuildError`, with file and line, and `UsageError` when no frontend takes the source.
     """
     frontend = plugins.frontend_for(project.source)
-    source = Source(project.source, project.base, project.config.tables.get(frontend.name, {}))
+    source = source_of(project, frontend)
     inputs = frontend.inputs(source, BuildHost(frontend.name, progress))
     engine = None if snapshot else frontend.engine(source)
     key = _key(project, frontend, source, inputs, snapshot)
     return Plan(project, frontend, source, inputs, engine, snapshot, key)
+
+
+def source_of(project: Project, frontend: Frontend) -> Source:
+    """The project's source as a frontend sees it: in its workspace, with the frontend's own table."""
+    return Source(project.source, project.base, project.config.tables.get(frontend.name, {}))
 
 
 def prefer_snapshot(planned: Plan) -> Plan:
@@ -170,6 +175,15 @@ def build(planned: Plan, *, progress: Progress) -> Built:
     artifact = _parse_own(data, source.name)
     hit = shared.fetched or not built
     return Built(artifact, engine, path, hit, time.monotonic() - started, len(data), shared.fetched)
+
+
+def compile_anew(planned: Plan, *, progress: Progress) -> bytes:
+    """The artifact's bytes, compiled whatever is stored, and not kept.
+
+    Raises `BuildError` and `PolicyError`, with file and line.
+    """
+    progress(f"building {planned.source.name}")
+    return _compile(planned, BuildHost(planned.frontend.name, progress))
 
 
 def _shared(planned: Plan, compile_artifact: Callable[[], bytes]) -> Shared:

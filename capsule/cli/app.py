@@ -72,6 +72,7 @@ def run(
     args_file: ArgsFile = None,
     env_file: EnvFile = None,
     limit: Limit = (),
+    watch: Annotated[bool, Parameter(negative=(), help="Run again on every save, until Ctrl-C.")] = False,
 ) -> int:
     """Builds a file, if need be, and runs its main task.
 
@@ -82,7 +83,8 @@ def run(
     """
     from capsule.cli.run import RunOptions, run_file
 
-    return run_file(file, args, RunOptions(task, json, verbose, mount, args_json, args_file, env_file, limit))
+    options = RunOptions(task, json, verbose, mount, args_json, args_file, env_file, limit, watch=watch)
+    return run_file(file, args, options)
 
 
 @app.command(name="exec")
@@ -113,7 +115,9 @@ def exec_(
 
 @app.command
 def build(
-    *files: Annotated[Path, Parameter(help="Source files; without any, the entrypoint.")],
+    *files: Annotated[
+        Path, Parameter(help="Source files, folders, patterns; without any, all members, or the entrypoint.")
+    ],
     export: Annotated[
         bool, Parameter(negative=(), help="Write FILE.wasm, which runs without its source.")
     ] = False,
@@ -123,15 +127,32 @@ def build(
     typecheck: Annotated[
         bool, Parameter(negative=(), help="Check types, too: exit code 3 when something is wrong.")
     ] = False,
+    jobs: Annotated[
+        int | None, Parameter(name=["--jobs", "-j"], help="Members to build at once; one for each CPU.")
+    ] = None,
+    affected: Annotated[
+        bool, Parameter(negative=(), help="Only members that a change touches, by what git says.")
+    ] = False,
+    since: Annotated[
+        str | None, Parameter(help="With --affected: changes since this revision; without it, since HEAD.")
+    ] = None,
+    check: Annotated[
+        bool, Parameter(negative=(), help="Build nothing: exit code 3 when an artifact is not its source's.")
+    ] = False,
+    explain: Annotated[
+        bool, Parameter(negative=(), help="Build nothing: say why members were built, or would be.")
+    ] = False,
+    watch: Annotated[bool, Parameter(negative=(), help="Build again on every save, until Ctrl-C.")] = False,
     json: Json = False,
 ) -> int:
-    """Builds artifacts ahead of time.
+    """Builds artifacts ahead of time: of a file, or of all members of a workspace.
 
     Example: capsule build hello.py --export
     """
-    from capsule.cli.build import build_files
+    from capsule.cli.build import BuildOptions, build_command
 
-    return build_files(files, export=export, snapshot=snapshot, typecheck=typecheck, as_json=json)
+    options = BuildOptions(export, snapshot, typecheck, json, jobs, affected, since, check, explain, watch)
+    return build_command(files, options)
 
 
 @app.command

@@ -1,9 +1,13 @@
-"""``capsule build``: artifacts ahead of time, and ``--export`` for files that run anywhere."""
+"""``capsule build``: artifacts ahead of time, and ``--export`` for files that run anywhere.
+
+Plain files are built here one after the other; folders, patterns and whole workspaces by `build_members`.
+"""
 
 from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +21,11 @@ from capsule.cli.run import interruptibly
 from capsule.errors import ArtifactError, BuildError, UsageError
 
 if TYPE_CHECKING:
+    from capsule.build import Built, Plan
     from capsule.frontend.spec import Diagnostic
     from capsule.project import Project
+    from capsule.workspace.builder import Finish
+    from capsule.workspace.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,94 @@ class _Built:
     seconds: float
     hit: bool
     types: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What ``build`` was asked for, as typed."""
+
+    export: bool = False
+    snapshot: bool = False
+    typecheck: bool = False
+    json: bool = False
+    jobs: int | None = None
+    affected: bool = False
+    since: str | None = None
+    check: bool = False
+    explain: bool = False
+    watch: bool = False
+
+
+def build_command(files: tuple[Path, ...], options: BuildOptions) -> int:
+    """Builds members of a workspace, or plain files. Returns the exit code; raises `CapsuleError`."""
+    from capsule.frontend.manager import plugins
+    from capsule.workspace.selection import select
+
+    _check_options(options)
+    if options.watch:
+        from capsule.cli.watch import watch_builds
+
+        return watch_builds(files, options)
+    special = options.affected or options.check or options.explain
+    selection = select(files, Path.cwd(), plugins(), always=special)
+    if selection is None:
+        return build_files(
+            files,
+            export=options.export,
+            snapshot=options.snapshot,
+            typecheck=options.typecheck,
+            as_json=options.json,
+        )
+    if options.affected:
+        from capsule.cli.affected import only_affected
+
+        selection = only_affected(selection, options.since, snapshot=options.snapshot)
+    if options.explain:
+        from capsule.cli.explain import explain_members
+
+        return explain_members(selection, snapshot=options.snapshot, as_json=options.json)
+    if options.check:
+        from capsule.cli.check import check_members
+
+        return check_members(selection, jobs=options.jobs, snapshot=options.snapshot, as_json=options.json)
+    return build_selection(selection, options)
+
+
+def build_selection(selection: Selection, options: BuildOptions) -> int:
+    """Builds the members of a selection and reports. Returns the exit code."""
+    from capsule.cli.build_members import build_members, check_exports
+
+    if options.export:
+        check_exports(selection.members)
+    return build_members(
+        selection,
+        jobs=options.jobs,
+        snapshot=options.snapshot,
+        finish=finish_for(options),
+        as_json=options.json,
+    )
+
+
+def finish_for(options: BuildOptions) -> Finish | None:
+    """What is to be done with each artifact besides."""
+    if not (options.export or options.typecheck):
+        return None
+    return partial(_finish, export=options.export, typecheck=options.typecheck)
+
+
+def _check_options(options: BuildOptions) -> None:
+    alone = {
+        "--check": options.check,
+        "--explain": options.explain,
+        "--watch": options.watch,
+    }
+    chosen = [name for name, on in alone.items() if on]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} don't go together", hint="give one of them")
+    if options.since is not None and not options.affected:
+        raise UsageError("--since goes with --affected", hint=f"--affected --since {options.since}")
+    if options.watch and options.affected:
+        raise UsageError("--watch builds what a save touches: leave --affected out")
 
 
 def build_files(
@@ -54,18 +149,33 @@ def build_files(
 
 
 def _build(project: Project, progress: Progress, *, export: bool, snapshot: bool, typecheck: bool) -> _Built:
-    from capsule.build import BuildHost, build, plan, self_contained
+    from capsule.build import build, plan
     from capsule.frontend.manager import plugins
-    from capsule.frontend.spec import TypeChecker
     from capsule.loading import load
 
     planned = plan(project, plugins(), snapshot=snapshot, progress=progress)
     built = build(planned, progress=progress)
     # Compiling for this machine is what the first run would wait for.
     load(built.artifact, built.engine, name=project.source.name, progress=progress)
-    path = built.path
+    exported, types = _finish(planned, built, export=export, typecheck=typecheck, progress=progress)
+    return _Built(planned.source.name, exported or built.path, built.seconds, built.hit, types)
+
+
+def _finish(
+    planned: Plan,
+    built: Built,
+    *,
+    export: bool,
+    typecheck: bool,
+    progress: Callable[[str], None] = lambda message: None,
+) -> tuple[Path | None, tuple[Diagnostic, ...]]:
+    """Exports an artifact, and checks the types of its source, where that was asked for."""
+    from capsule.build import BuildHost, self_contained
+    from capsule.frontend.spec import TypeChecker
+
+    path = None
     if export:
-        path = project.source.with_suffix(".wasm")
+        path = planned.project.source.with_suffix(".wasm")
         write_export(path, self_contained(built, progress))
     types: tuple[Diagnostic, ...] = ()
     if typecheck:
@@ -76,7 +186,7 @@ def _build(project: Project, progress: Progress, *, export: bool, snapshot: bool
                 hint="use a checker of the language, like mypy" if frontend.name == "python" else None,
             )
         types = tuple(frontend.typecheck(planned.source, BuildHost(frontend.name, progress)))
-    return _Built(planned.source.name, path, built.seconds, built.hit, types)
+    return path, types
 
 
 def _report(built: _Built, *, as_json: bool) -> None:

@@ -80,16 +80,15 @@ def governed(outer: Config, inner: Config) -> Config:
 
     ``[workflow]`` is the project's alone. ``[tasks]`` and the frontends' tables are taken key by key, the
     nearer first. ``[limits]`` are the narrower of both; ``allow_project_writes`` needs the word of both.
+    ``[cache]`` is the nearer one that names a remote.
     """
     prefix = inner.root.relative_to(outer.root).as_posix()
     limits = _seen_from(outer.limits, prefix).merge(inner.limits)
     writes = outer.limits.allow_project_writes and (
         inner.limits.allow_project_writes or "allow_project_writes" not in inner.limits.origins
     )
-    return Config(
-        root=inner.root,
-        file=inner.file,
-        workflow=inner.workflow,
+    return replace(
+        inner,
         defaults={**outer.defaults, **inner.defaults},
         limits=replace(limits, allow_project_writes=writes),
         tables={
