@@ -30,7 +30,8 @@ def main() -> None:
         sys.stdout.flush()
     remotes = sys.modules.get("capsule.remote.session")
     if remotes is not None:
-        remotes.finish_uploads()
+        # Whoever interrupts doesn't want to wait.
+        remotes.finish_uploads(0 if code >= EXIT_INTERRUPTED else remotes.UPLOAD_SECONDS)
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
