@@ -8,6 +8,7 @@ or one of those files.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import tempfile
 from collections.abc import Iterator
@@ -159,12 +160,11 @@ def _compile_error(output: str, unit: _Unit) -> BuildError:
     hint = None
     if "inline assembly is disabled" in message:
         hint = "inline assembly can read any file of the machine that compiles, so programs can't use it"
+    file = posixpath.normpath(found["file"])
     count = len(_ERROR.findall(output))
     if count > 1:
         message += f" (and {count - 1} more)"
-    return BuildError(
-        message, hint=hint, location=Location(found["file"], int(found["line"])), traceback=output
-    )
+    return BuildError(message, hint=hint, location=Location(file, int(found["line"])), traceback=output)
 
 
 def _link(

@@ -103,8 +103,8 @@ def read_program(entry: Path, root: Path) -> Program:
     sources, reader.include = _settings(name, tokens, root)
     waiting = [name, *sources]
     seen = set(waiting)
-    for source in sources:
-        reader.read(source, Location(name))
+    for source, location in sources.items():
+        reader.read(source, location)
     while waiting:
         current = waiting.pop()
         for directive in tokenize(reader.files[current]).directives:
@@ -162,9 +162,9 @@ def _included(directive: Directive, file: str, reader: _Reader) -> str | None:
     return None
 
 
-def _settings(file: str, tokens: Tokens, root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """``// capsule: sources = [...]`` and ``// capsule: include = [...]`` of the entry."""
-    sources: list[str] = []
+def _settings(file: str, tokens: Tokens, root: Path) -> tuple[dict[str, Location], tuple[str, ...]]:
+    """``// capsule: sources = [...]``, each with its place, and ``// capsule: include = [...]``."""
+    sources: dict[str, Location] = {}
     include: list[str] = []
     folder = posixpath.dirname(file)
     for comment in tokens.comments:
@@ -185,9 +185,9 @@ def _settings(file: str, tokens: Tokens, root: Path) -> tuple[tuple[str, ...], t
             if key == "include":
                 include += [posixpath.normpath(posixpath.join(folder, one)) for one in patterns]
             else:
-                sources += _matching(patterns, file, root, location)
-    unique = tuple(source for source in dict.fromkeys(sources) if source != file)
-    return unique, tuple(dict.fromkeys(include))
+                sources |= dict.fromkeys(_matching(patterns, file, root, location), location)
+    sources.pop(file, None)
+    return sources, tuple(dict.fromkeys(include))
 
 
 def _patterns(key: str, value: object, location: Location) -> list[str]:

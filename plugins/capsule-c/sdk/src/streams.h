@@ -8,8 +8,9 @@
 
 /* Writes all of it to a stream of the host's. */
 __wasi_errno_t stream_send(int32_t stream, const char *data, size_t size);
-/* Prints to stdout (1) or stderr (2). */
+/* Prints to stdout (1) or stderr (2); when all parts of a write are there, it may go out. */
 void stream_print(int descriptor, const char *data, size_t size);
+void stream_printed(int descriptor);
 /* Reads from stdin; 0 bytes at its end. */
 __wasi_errno_t stream_receive(void *data, size_t size, size_t *received);
 

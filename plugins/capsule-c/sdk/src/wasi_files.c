@@ -354,6 +354,9 @@ static int32_t write_all(descriptor *found, int32_t number, int32_t parts, int32
             total += written;
         }
     }
+    if (found->kind == STANDARD) {
+        stream_printed(number);
+    }
     *(__wasi_size_t *)to = total;
     return 0;
 }

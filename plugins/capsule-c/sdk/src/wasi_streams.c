@@ -96,6 +96,10 @@ void stream_print(int descriptor, const char *data, size_t size) {
     }
     memcpy(out->buffer + out->held, data, size);
     out->held += size;
+}
+
+void stream_printed(int descriptor) {
+    output *out = &outputs[descriptor - 1];
     uint64_t now = monotonic_now();
     if (now - out->last >= AT_ONCE_NANOSECONDS) {
         out->last = now;
