@@ -15,7 +15,7 @@ from typing import Any, Literal
 from capsule.errors import Location, PolicyError, UsageError
 from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
 from capsule.policy.meet import common_files, common_hosts, common_names
-from capsule.policy.model import OPTIONS, FileGrant, Policy, TaskPolicy
+from capsule.policy.model import GRANTS, OPTIONS, FileGrant, Policy, TaskPolicy
 from capsule.policy.problems import invalid, name_hint, show
 from capsule.policy.resolve import BUILT_IN
 from capsule.policy.sizes import parse_compute, parse_count, parse_duration, parse_retries, parse_size
@@ -39,7 +39,8 @@ class Limits:
 
     For a run as a whole: ``depth`` of tasks that start tasks, number of sub-``tasks`` (0 of either:
     only the first task), ``concurrency`` (sandboxes at once), ``http_requests``, ``http_bytes`` sent
-    and received, ``total_compute`` (fuel) and ``total_timeout`` (seconds), retries included.
+    and received, ``total_compute`` (fuel) and ``total_timeout`` (seconds), retries included, and ``disk``
+    (bytes that its tasks may add to the folders that they may write).
 
     ``on_exceed`` says what becomes of a declaration over a ceiling: it is cut down to it ("cap"), or
     the run is refused ("refuse"). ``allow_project_writes`` permits a writable folder that holds
@@ -66,6 +67,7 @@ class Limits:
     http_bytes: int | None = None
     total_compute: int | None = None
     total_timeout: float | None = None
+    disk: int | None = None
     on_exceed: Literal["cap", "refuse"] = "cap"
     allow_project_writes: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -111,6 +113,16 @@ class Limits:
                 raise UsageError(f"--limit {show(argument)}: no value", hint=hint)
             limits = limits.merge(cls.parse({name: _read_argument(name, text)}, "--limit"))
         return limits
+
+    @classmethod
+    def deny_all(cls) -> Limits:
+        """``--deny-all``: what ``limits=`` says with an empty list for each of `GRANTS`.
+
+        Whatever a source declares, its tasks get no folder, host, variable or secret. CPU, memory and time
+        stay as declared, and so do sub-tasks: they are the same file's, under the same ceilings.
+        """
+        nothing: dict[str, Any] = dict.fromkeys(GRANTS, ())
+        return cls(**nothing, origins=dict.fromkeys(GRANTS, "--deny-all"))
 
     def merge(self, other: Limits) -> Limits:
         """The narrower of both, value by value; a value that only one of them has set is taken."""
@@ -252,6 +264,7 @@ _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
     "http_bytes": _amount,
     "total_compute": parse_compute,
     "total_timeout": parse_duration,
+    "disk": _amount,
     "on_exceed": _parse_on_exceed,
     "allow_project_writes": _parse_bool,
 }

@@ -26,6 +26,7 @@ from capsule.runtime.attempt import (
     ThreadAttempt,
     outcome_not_kept,
 )
+from capsule.runtime.disk import DiskQuota
 from capsule.runtime.host.guest import TaskRefused
 from capsule.runtime.hostile_json import read_json
 from capsule.runtime.interrupt import Interrupt
@@ -87,6 +88,8 @@ class Run:
         self.requests = Requests(
             settings.limits.http_requests, settings.limits.http_bytes, settings.limits.allowed_hosts
         )
+        limit = settings.limits.disk
+        self.disk = None if limit is None else DiskQuota(limit)
         self._lock = threading.Lock()
         self._tasks = 0
         self._blocked = 0
@@ -319,6 +322,8 @@ class Execution:
         if self.run.loaded.files is not None:
             preopens.append(Preopen(self.run.loaded.files, PROGRAM_FILES, writable=False))
         self._preopens = (*preopens, *settings.mounts)
+        if self.run.disk is not None:
+            self.run.disk.grant(preopen.host for preopen in self._preopens if preopen.writable)
         self._environment = settings.environment(policy.env_variables)
 
     def submit(self) -> None:
@@ -354,6 +359,10 @@ class Execution:
             message = f"{MOST_BLOCKED} sandboxes of this run block in the system, past their deadlines"
             self._finish(None, Failure("limit_exceeded", message))
             return
+        disk = run.disk if any(preopen.writable for preopen in self._preopens) else None
+        if disk is not None and disk.exceeded:
+            self._finish(None, Failure("limit_exceeded", disk.words))
+            return
         seconds, words = self._seconds_and_words()
         if seconds is not None and seconds <= 0:
             self._finish(None, Failure("timeout", f"the task ran longer than {words['timeout']}"))
@@ -379,6 +388,8 @@ class Execution:
             f'{{"task":{json.dumps(self.name)},{self._arguments[1:]}',
             Budget(fuel, seconds, run.settings.limits.result_bytes, words, total),
         )
+        if disk is not None:
+            disk.enter(self, attempt.cancel)
         if not attempt.run(assignment, AttemptServices(self), self._capture):
             run.came_back()
 
@@ -417,6 +428,8 @@ class Execution:
         self._fuel += result.fuel
         self._load_seconds += result.load_seconds
         failure = result.failure
+        if run.disk is not None and run.disk.leave(self):
+            failure = Failure("limit_exceeded", run.disk.words)
         run.emit(
             events.AttemptEnded(
                 run.id,
@@ -439,7 +452,7 @@ class Execution:
         ):
             self.submit()
             return
-        self._finish(result.value, failure)
+        self._finish(result.value if failure is None else None, failure)
 
     def _leave_children(self) -> None:
         """Cancels the sub-tasks that the attempt started and did not wait for."""
