@@ -49,6 +49,10 @@ OPTIONS = (
 """The options of a task besides its name, in the user guide's order: the fields of `Policy`."""
 
 
+GRANTS = ("allowed_files", "allowed_hosts", "env_variables", "secrets")
+"""The options that give a task something of the world outside its sandbox."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPolicy:
     """A policy, and for each option where its value came from.
