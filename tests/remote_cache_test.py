@@ -50,12 +50,15 @@ def warm_cache(user_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Another machine's cache folder, which has the engines already: these take minutes."""
     project = tmp_path_factory.mktemp("warm")
     (project / "main.py").write_text(MAIN)
-    Cli(project)("build", "main.py", env=off())
+    built = Cli(project)("build", "main.py", env=off())
+    assert built.status == 0, built
     folder = tmp_path_factory.mktemp("machine") / "cache"
     # What npm installed is only read: a link will do.
     folder.mkdir(mode=0o700)
     for name in ("engines", "compiled"):
-        shutil.copytree(user_cache / name, folder / name)
+        # Not what another process is about to write.
+        ignore = shutil.ignore_patterns(".capsule-*", "*.lock")
+        shutil.copytree(user_cache / name, folder / name, ignore=ignore)
     shutil.copy2(user_cache / "secret", folder / "secret")
     return folder
 
@@ -109,6 +112,21 @@ def test_what_one_machine_builds_is_a_hit_on_another(machines: tuple[Machine, Ma
     assert one.built() == other.built()
     run = other("run", "main.py", "--json", CAPSULE_CACHE_REMOTE="off")
     assert run.envelope.result == "hello"
+
+
+def test_typescript_built_in_one_folder_is_a_hit_in_another(machines: tuple[Machine, Machine]) -> None:
+    one, other = machines
+    # The toolchain is npm's, and not copied: the folders differ, and the artifacts of each.
+    other.env[CACHE_VARIABLE] = one.env[CACHE_VARIABLE]
+    for machine in machines:
+        (machine.root / "main.ts").write_text(
+            'import { task } from "@capsule-run/sdk";\n'
+            'export const main = task({ name: "main" }, (): string => "hello");\n'
+        )
+    assert row(one("build", "main.ts", "--json"))["cached"] is False
+    assert row(other("build", "main.ts", "--json"))["cached"] is True
+    assert one.built() == other.built()
+    assert other("run", "main.ts", "--json").envelope.result == "hello"
 
 
 def test_changed_inputs_are_not_a_hit(machines: tuple[Machine, Machine]) -> None:
@@ -282,6 +300,26 @@ def test_a_remote_that_only_the_project_names_gives_and_gets_no_engines(
     one("build", "main.py", CAPSULE_CACHE_REMOTE="off")
     done = one("cache", "push", "main.py", "--json", CAPSULE_CACHE_REMOTE="")
     assert states(done) == ["pushed"]
+
+
+def test_a_workspace_is_fetched_member_by_member(machines: tuple[Machine, Machine], remote: Path) -> None:
+    one, other = machines
+    for machine in machines:
+        (machine.root / "main.py").unlink()
+        (machine.root / "capsule.toml").write_text('[workspace]\nmembers = ["agents/*"]\n')
+        for number in range(4):
+            folder = machine.root / "agents" / f"agent{number}"
+            folder.mkdir(parents=True)
+            (folder / "main.py").write_text(MAIN.replace("hello", f"hello {number}"))
+    assert one("build").status == 0
+    assert len(list(remote.iterdir())) == 4
+    done = other("build", "--json")
+    assert done.status == 0, done
+    members = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["state"] for row in members if "member" in row] == ["fetched"] * 4, done
+    shutil.rmtree(other.root / ".capsule")
+    assert states(other("cache", "pull", "--json")).count("pulled") == 4
+    assert sorted(states(one("cache", "push", "--json"))) == ["pushed", *["there"] * 4]
 
 
 def test_push_and_pull_say_what_is_missing(machines: tuple[Machine, Machine], said: object) -> None:
