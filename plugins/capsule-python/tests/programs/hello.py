@@ -1,0 +1,6 @@
+from capsule import task
+
+
+@task(name="main", compute="LOW", timeout="5s")
+def main():
+    return "hello"
