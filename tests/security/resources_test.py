@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 
@@ -133,7 +134,9 @@ def with_disk(attack, project):
             **more,
         )
 
-    return run
+    yield run
+    # Python's own way of removing a folder gives up on folders in folders in folders.
+    subprocess.run(["rm", "-rf", project / "data"], check=True)
 
 
 @pytest.mark.parametrize("body", FILL.values(), ids=FILL)
