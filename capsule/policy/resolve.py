@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from capsule.errors import Location, PolicyError
@@ -20,10 +20,14 @@ UNLIMITED = "unlimited"
 
 @dataclass(frozen=True, slots=True)
 class DefaultValue:
-    """A project's default for an option, parsed; ``origin`` is said of every task that takes it."""
+    """A project's default for an option, parsed; ``origin`` is said of every task that takes it.
+
+    Its line is kept apart: an artifact is the same wherever in ``capsule.toml`` a default stands.
+    """
 
     value: object
     origin: str
+    location: Location | None = field(default=None, compare=False)
 
 
 def parse_option(
