@@ -2,9 +2,9 @@
 
 An artifact is a valid component with custom sections after it: ``capsule:manifest`` always, and for
 programs that need an engine ``capsule:engine`` and ``capsule:program``; a component of its own has the
-latter for its files. A *thin* artifact is an empty
-component with those sections: its engine is looked up by key. A *self-contained* one starts with the
-engine's own bytes. Equal inputs give equal bytes.
+latter for its files. ``capsule:signature``, where there is one, is the last (`capsule.signature`). A
+*thin* artifact is an empty component with those sections: its engine is looked up by key. A
+*self-contained* one starts with the engine's own bytes. Equal inputs give equal bytes.
 
 Everything here reads hostile bytes: whatever is not exactly as written below is an `ArtifactError`.
 """
@@ -12,12 +12,14 @@ Everything here reads hostile bytes: whatever is not exactly as written below is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Program
 from capsule.manifest import Manifest, manifest_from_json, manifest_to_json
+from capsule.signature import SIGNATURE_SECTION, Signature, read_signatures, write_signatures
 
 COMPONENT_HEADER = b"\0asm\x0d\x00\x01\x00"
 CORE_MODULE_HEADER = b"\0asm\x01\x00\x00\x00"
@@ -96,12 +98,16 @@ class ProgramTable:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An artifact, parsed. ``component`` is empty when the artifact is thin."""
+    """An artifact, parsed. ``component`` is empty when the artifact is thin.
+
+    ``signatures`` are claims until `capsule.signing.verify` has checked them.
+    """
 
     manifest: Manifest
     engine: EngineReference | None
     program: bytes | None
     component: bytes
+    signatures: tuple[Signature, ...] = ()
 
     def table(self) -> ProgramTable | None:
         """The program, for an engine's artifact."""
@@ -161,14 +167,44 @@ def parse(data: bytes, *, name: str) -> Artifact:
     elif component == COMPONENT_HEADER:
         raise ArtifactError(f"{name} holds nothing to run")
     thin = component == COMPONENT_HEADER
-    return Artifact(manifest, engine, sections.get(PROGRAM_SECTION), b"" if thin else component)
+    _, signatures = _signed_part(data, sections, name)
+    return Artifact(manifest, engine, sections.get(PROGRAM_SECTION), b"" if thin else component, signatures)
+
+
+def signed_part(data: bytes, *, name: str) -> tuple[memoryview, tuple[Signature, ...]]:
+    """The bytes of an artifact that its signatures are about, and those signatures, unchecked.
+
+    Raises `ArtifactError` for what is no artifact, and for a signature section that is not as it should be.
+    """
+    _, sections = split(data, name=name)
+    if MANIFEST_SECTION not in sections:
+        raise ArtifactError(f"{name} is a component without a capsule manifest")
+    return _signed_part(data, sections, name)
+
+
+def append_signature(content: bytes, signatures: Iterable[Signature]) -> bytes:
+    """An artifact without a signature section, with one."""
+    return content + _section(SIGNATURE_SECTION, write_signatures(signatures))
+
+
+def _signed_part(
+    data: bytes, sections: Mapping[str, bytes], name: str
+) -> tuple[memoryview, tuple[Signature, ...]]:
+    written = sections.get(SIGNATURE_SECTION)
+    if written is None:
+        return memoryview(data), ()
+    # It is the last section (see `split`); its lengths, too, can be written in one way only.
+    section = _section(SIGNATURE_SECTION, written)
+    if not data.endswith(section):
+        raise ArtifactError(f"the signature of {name} is not written as it should be")
+    return memoryview(data)[: -len(section)], read_signatures(written, name=name)
 
 
 def split(data: bytes, *, name: str) -> tuple[bytes, Mapping[str, bytes]]:
     """A component's own bytes, and the contents of our sections, which follow them.
 
     Raises `ArtifactError` when the bytes are not a component, are cut short, or hold one of our
-    sections twice, or something else after them.
+    sections twice, or something else after them, or anything at all after a signature.
     """
     check_component(data, name=name)
     sections: dict[str, bytes] = {}
@@ -176,6 +212,8 @@ def split(data: bytes, *, name: str) -> tuple[bytes, Mapping[str, bytes]]:
     at = len(COMPONENT_HEADER)
     while at < len(data):
         start = at
+        if SIGNATURE_SECTION in sections:
+            _refuse_after_signature(data[at:], name)
         identifier = data[at]
         size, at = _leb(data, at + 1, name)
         end = at + size
@@ -197,6 +235,15 @@ def split(data: bytes, *, name: str) -> tuple[bytes, Mapping[str, bytes]]:
             raise ArtifactError(f"{name} has something after its capsule sections")
         at = end
     return data[:end_of_component], sections
+
+
+def _refuse_after_signature(rest: bytes, name: str) -> NoReturn:
+    if SIGNATURE_SECTION.encode() in rest[:64]:
+        raise ArtifactError(f"{name} has a second signature section")
+    raise ArtifactError(
+        f"{name} has {len(rest)} bytes after its signature, which nobody has signed",
+        hint="get the file again from where it was made",
+    )
 
 
 def check_component(data: bytes, *, name: str) -> None:
