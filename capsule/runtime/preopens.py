@@ -8,8 +8,9 @@ are the operator's own grants: they may lie anywhere.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -65,9 +66,26 @@ class Protected:
             return None
         for path in self.paths:
             real = Path(os.path.realpath(path))
-            if real == folder or folder in real.parents or real in folder.parents:
+            if any(_same(folder, each) for each in (real, *real.parents)):
+                return path
+            if any(_same(real, each) for each in folder.parents):
                 return path
         return None
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one thing, also where a file system takes two spellings for one name.
+
+    What is not there yet has nothing but its spelling to go by.
+    """
+    try:
+        return one == other or os.path.samestat(one.stat(), other.stat())
+    except OSError:
+        return _spelling(one) == _spelling(other)
+
+
+def _spelling(path: Path) -> str:
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 @contextmanager
@@ -171,6 +189,20 @@ def grant_preopens(
     return preopens
 
 
+def _make(folder: Path) -> None:
+    """Makes a folder (real and absolute) and those above it, following no links. Raises `OSError`."""
+    descriptor = os.open("/", FOLDER_FLAGS)
+    try:
+        for part in folder.parts[1:]:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=descriptor)  # pathlib has no descriptors
+            inner = os.open(part, FOLDER_FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+    finally:
+        os.close(descriptor)
+
+
 def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: str) -> Preopen | None:
     relative = PurePosixPath(grant.path)
     if relative.is_absolute() or ".." in relative.parts:
@@ -192,7 +224,7 @@ def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: st
     if not folder.exists():
         if not grant.writable:
             return None
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     if not folder.is_dir():
         raise PolicyError(
             f"allowed_files: {grant.path!r} ({origin}) is not a folder",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from capsule.errors import PolicyError, UsageError
 from capsule.policy.model import FileGrant
+from capsule.runtime import preopens
 from capsule.runtime.preopens import (
     Mount,
     Preopen,
@@ -159,4 +161,61 @@ def test_a_folder_that_became_a_link_is_not_opened(root, tmp_path):
     with pytest.raises(PolicyError, match="data can't be opened"), opened(root / "data"):
         pass
     with pytest.raises(PolicyError, match="can't be opened"), opened(root / "data/deeper"):
+        pass
+
+
+@pytest.mark.parametrize("spelling", [".CAPSULE", ".Capsule", ".caPsule/wasm"])
+def test_another_spelling_of_what_decides_the_next_run_is_refused_where_it_may_be_the_same(root, spelling):
+    """On some file systems both are one name. What is there already is told by its inode."""
+    (root / ".capsule").rmdir()
+    with pytest.raises(PolicyError, match="decides what runs next"):
+        grants(root, spelling)
+
+
+def test_folders_that_differ_in_case_are_two_where_the_file_system_says_so(root):
+    (root / "SRC").mkdir(exist_ok=True)
+    if (root / "SRC").samefile(root / "src"):
+        pytest.skip("this file system takes them for one")
+    assert grants(root, "SRC")[0].host == root / "SRC"
+
+
+def test_a_folder_mounted_under_a_second_name_is_still_what_it_is(root):
+    (root / "other").mkdir()
+    done = subprocess.run(["mount", "--bind", root / "src", root / "other"], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("mounting takes rights that we don't have here")
+    try:
+        with pytest.raises(PolicyError, match=r"covers main\.py"):
+            grants(root, "other")
+    finally:
+        subprocess.run(["umount", root / "other"], check=True)
+
+
+def test_a_folder_is_made_without_following_a_link_that_appears(root, tmp_path, monkeypatch):
+    """The race won for sure: the link comes between the check and the making."""
+    away = tmp_path / "away"
+    away.mkdir()
+    real = preopens._make
+
+    def late(folder):
+        (root / "made").symlink_to(away)
+        real(folder)
+
+    monkeypatch.setattr(preopens, "_make", late)
+    with pytest.raises(PolicyError, match="can't be used"):
+        grants(root, "made/deep")
+    assert not list(away.iterdir())
+
+
+@pytest.mark.parametrize("part", ["mounted", "above"])
+def test_a_mount_is_opened_where_it_was_checked_or_not_at_all(root, tmp_path, part):
+    """The race won for sure: a link takes the folder's place, or that of one above it, after the check."""
+    away = tmp_path / "away"
+    (away / "mounted").mkdir(parents=True)
+    (root / "above/mounted").mkdir(parents=True)
+    [preopen] = mount_preopens([parse_mount("above/mounted::/data", root)], protected(root))
+    moved = root / "above" if part == "above" else root / "above/mounted"
+    moved.rename(root / "moved")
+    moved.symlink_to(away if part == "above" else away / "mounted")
+    with pytest.raises(PolicyError, match="can't be opened as a folder"), opened(preopen.host):
         pass
