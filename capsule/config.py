@@ -1,8 +1,8 @@
 """``capsule.toml``: where it is, and what it says.
 
 Its folder is the project root. It has ``[workflow]``, ``[tasks]`` with a ``default_`` for each option
-of a task but its name (a name is one task's own), ``[limits]``, ``[workspace]`` in a monorepo's root,
-``[cache]``, and a table for each frontend.
+of a task but its name (a name is one task's own), ``[limits]``, ``[secrets]``, ``[workspace]`` in a
+monorepo's root, ``[signatures]``, ``[cache]``, and a table for each frontend.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from capsule.policy.model import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
 from capsule.policy.resolve import DefaultValue, parse_option
 from capsule.remote.settings import CacheSettings
+from capsule.secrets.declaration import Secret, parse_table
 
 CONFIG_NAME = "capsule.toml"
 MAX_BYTES = 1024 * 1024
+MOST_REQUIRED = 16
 
-TABLES = ("workflow", "workspace", "tasks", "limits", "cache")
+TABLES = ("workflow", "workspace", "tasks", "limits", "secrets", "signatures", "cache")
 """The host's own tables."""
 
 WORKFLOW_KEYS = ("name", "version", "entrypoint")
@@ -54,6 +56,14 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
+class RequiredSignature:
+    """An entry of ``[signatures] required``: a file of public keys, and where it is asked for."""
+
+    file: Path
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A project's settings. Without a ``capsule.toml``, ``file`` is None and the rest is built-in.
 
@@ -70,6 +80,8 @@ class Config:
     digest: str = ""
     workspace: Workspace | None = None
     cache: CacheSettings = field(default_factory=CacheSettings)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    signatures: tuple[RequiredSignature, ...] = ()
 
 
 def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
@@ -132,6 +144,8 @@ def load_config(
             tables={name: table for name, table in tables.items() if name not in TABLES},
             digest=_digest(data),
             workspace=_workspace(tables["workspace"], locate) if "workspace" in tables else None,
+            secrets=parse_table(tables.get("secrets", {}), lambda name: locate("secrets", name)),
+            signatures=_signatures(tables.get("signatures", {}), locate, root),
             cache=CacheSettings.parse(tables.get("cache", {}), lambda name: locate("cache", name)),
         )
     except PolicyError as error:
@@ -170,6 +184,22 @@ def _workspace(table: Mapping[str, Any], locate: Locate) -> Workspace:
     return Workspace(parse_patterns(table["members"], "[workspace] members", location), location)
 
 
+def _signatures(table: Mapping[str, Any], locate: Locate, root: Path) -> tuple[RequiredSignature, ...]:
+    for key in table:
+        if key != "required":
+            raise ConfigError(
+                f"[signatures] has no {show(key)}",
+                hint='it has required, as in required = ["keys/release.pub"]',
+                location=locate("signatures", key),
+            )
+    location, option = locate("signatures", "required"), "[signatures] required"
+    files = table.get("required", [])
+    if not isinstance(files, list) or len(files) > MOST_REQUIRED:
+        accepted = f'a list of at most {MOST_REQUIRED} files of public keys, such as ["keys/release.pub"]'
+        raise invalid(option, files, "not a list of files", accepted, location)
+    return tuple(RequiredSignature(root / parse_path(file, option, location), location) for file in files)
+
+
 def _defaults(table: Mapping[str, Any], locate: Locate, file: str) -> dict[str, DefaultValue]:
     keys = [f"default_{option}" for option in OPTIONS]
     defaults = {}
@@ -181,7 +211,7 @@ def _defaults(table: Mapping[str, Any], locate: Locate, file: str) -> dict[str, 
             raise ConfigError(f"[tasks] has no {show(key)}", hint=hint, location=location)
         option = key.removeprefix("default_")
         parsed = parse_option(option, value, location, name=f"[tasks] {key}")
-        defaults[option] = DefaultValue(parsed, f"{file} {key}")
+        defaults[option] = DefaultValue(parsed, f"{file} {key}", location)
     return defaults
 
 

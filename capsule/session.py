@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from capsule.errors import ArtifactError, CapsuleError
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
 from capsule.loading import load
+from capsule.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
 from capsule.project import STATE_FOLDER, Project, open_project, prepare_state
 from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from capsule.policy.limits import Limits
     from capsule.runtime.events import Sink
     from capsule.runtime.executor import Execution
+    from capsule.signing import Requirement
 
 Progress = Callable[[str], None]
 
@@ -36,11 +40,15 @@ REMEMBERED = 64
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file that is ready to run, in its project; ``inputs`` are the files that it was built from."""
+    """A file that is ready to run, in its project; ``inputs`` are the files that it was built from.
+
+    ``limits`` are the ceilings of the settings that it is held to (`capsule.oversight`).
+    """
 
     project: Project
     loaded: Loaded
     inputs: tuple[Path, ...]
+    limits: Limits
 
 
 _lock = threading.Lock()
@@ -48,14 +56,24 @@ _remembered: dict[tuple[str, ...], Loaded] = {}
 _journals: dict[Path, Journal] = {}
 
 
-def prepare(file: Path | None, cwd: Path, plugins: Plugins, *, progress: Progress) -> Prepared:
+def prepare(
+    file: Path | None,
+    cwd: Path,
+    plugins: Plugins,
+    *,
+    progress: Progress,
+    require_signatures: Iterable[Path] = (),
+) -> Prepared:
     """Builds a source file, or reads a ``.wasm``, and makes it ready to run.
 
+    ``require_signatures`` are files of public keys: a ``.wasm`` must be signed by a key of each.
     Raises `CapsuleError` for whatever is wrong with it.
     """
     project = open_project(file, cwd, plugins)
-    if project.source.suffix.lower() == ".wasm":
-        return Prepared(project, _load_wasm(project, plugins, progress), (project.source,))
+    held_to = oversight(project, cwd, plugins, require_signatures=require_signatures)
+    if project.source.suffix.lower() == ARTIFACT_SUFFIX:
+        loaded = _load_wasm(project, plugins, progress, held_to.requirements())
+        return Prepared(project, loaded, (project.source,), held_to.limits)
     planned = plan(project, plugins, progress=progress)
     identity = ("built", str(project.root), planned.key)
     loaded = _recall(identity)
@@ -67,7 +85,7 @@ def prepare(file: Path | None, cwd: Path, plugins: Plugins, *, progress: Progres
     if project.workspace is not None:
         # The workspace's own settings and artifacts decide what runs next time as much as the project's.
         inputs = (*inputs, project.base / CONFIG_NAME, project.base / STATE_FOLDER)
-    return Prepared(project, loaded, (project.source, *inputs))
+    return Prepared(project, loaded, (project.source, *inputs), held_to.limits)
 
 
 def start(
@@ -97,7 +115,7 @@ def start(
     from capsule.runtime.preopens import Protected, mount_preopens, parse_mount
 
     project = prepared.project
-    ceilings = project.config.limits if limits is None else project.config.limits.merge(limits)
+    ceilings = prepared.limits if limits is None else prepared.limits.merge(limits)
     protected = Protected.of(project.root, prepared.inputs, allowed=ceilings.allow_project_writes)
     settings = RunSettings(
         root=project.root,
@@ -105,7 +123,9 @@ def start(
         protected=protected,
         environment=environment(project.root, env_file).select,
         mounts=tuple(mount_preopens([parse_mount(text, cwd) for text in mounts], protected)),
-        sinks=(journal(project, on_problem).record, *sinks),
+        sinks=tuple(sinks),
+        journal=journal(project, on_problem).record,
+        secrets=project.config.secrets,
         ahead=ahead,
         isolation=isolation,
     )
@@ -135,23 +155,49 @@ def close_journals() -> None:
         opened.close()
 
 
-def read_artifact(path: Path) -> Artifact:
-    """Reads a ``.wasm`` file. Raises `ArtifactError`."""
+def _forget_journals() -> None:
+    """In a process that was forked from this one, nobody writes what its journals take."""
+    global _lock
+    _lock = threading.Lock()
+    _journals.clear()
+
+
+os.register_at_fork(after_in_child=_forget_journals)
+
+
+def read_artifact(path: Path, requirements: tuple[Requirement, ...] = ()) -> Artifact:
+    """Reads a ``.wasm`` file, which must be signed as ``requirements`` ask. Raises `ArtifactError`."""
+    data = _read_wasm(path)
+    # What is checked and what is read on are these same bytes.
+    check_signatures(data, requirements, name=path.name)
+    return parse(data, name=path.name)
+
+
+def _read_wasm(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST_WASM:
             raise ArtifactError(f"{path.name} is larger than {LARGEST_WASM >> 20} MiB")
-        return parse(path.read_bytes(), name=path.name)
+        return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path.name} can't be read: {error.strerror or error}") from None
 
 
-def _load_wasm(project: Project, plugins: Plugins, progress: Progress) -> Loaded:
+def _load_wasm(
+    project: Project, plugins: Plugins, progress: Progress, requirements: tuple[Requirement, ...]
+) -> Loaded:
     path = project.source
-    facts = path.stat()
-    identity = ("file", str(path), str(facts.st_mtime_ns), str(facts.st_size), str(facts.st_ino))
+    data = None
+    if requirements:
+        # Times and sizes can be made to look the same, so a file that must be signed is known by its content.
+        data = _read_wasm(path)
+        check_signatures(data, requirements, name=path.name)
+        identity: tuple[str, ...] = ("bytes", str(path), hashlib.sha256(data).hexdigest())
+    else:
+        facts = path.stat()
+        identity = ("file", str(path), str(facts.st_mtime_ns), str(facts.st_size), str(facts.st_ino))
     loaded = _recall(identity)
     if loaded is None:
-        artifact = read_artifact(path)
+        artifact = parse(_read_wasm(path) if data is None else data, name=path.name)
         engine = None if artifact.component else _installed_engine(artifact, project, plugins)
         loaded = load(artifact, engine, name=path.name, progress=progress)
         _remember(identity, loaded)

@@ -8,9 +8,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from capsule.errors import CapsuleError, UsageError
 from capsule.outcome import Envelope
@@ -37,6 +37,12 @@ from capsule.runtime.preopens import PROGRAM_FILES, Preopen, Protected, grant_pr
 from capsule.runtime.requests import Requests
 from capsule.runtime.scheduler import MACHINE, Scheduler
 from capsule.runtime.traps import Failure
+from capsule.secrets.masking import NOTHING, Masker
+
+if TYPE_CHECKING:
+    from capsule.runtime.host.http_fetch import Credentials
+    from capsule.secrets.declaration import Secret
+    from capsule.secrets.vault import Vault
 
 NOT_RETRIED = frozenset({"invalid_call", "limit_exceeded", "cancelled"})
 """Failures that another attempt can't mend."""
@@ -57,7 +63,8 @@ class RunSettings:
     ``mounts`` are the operator's own folders, seen by every task of the run. ``environment`` gives the
     values of declared variables. ``protected`` is what no writable folder may cover. ``ahead`` is whether
     sandboxes may be prepared for the next run of the same file. ``isolation`` says where sandboxes are:
-    in worker processes, or on threads of this one.
+    in worker processes, or on threads of this one. ``journal`` gets the events without the values of
+    declared variables, ``sinks`` get them as they are, both without secrets. ``secrets`` are the project's.
     """
 
     root: Path
@@ -66,6 +73,8 @@ class RunSettings:
     environment: Callable[[tuple[str, ...]], Mapping[str, str]]
     mounts: tuple[Preopen, ...] = ()
     sinks: tuple[events.Sink, ...] = ()
+    journal: events.Sink | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
     ahead: bool = False
     isolation: Isolation = "thread"
 
@@ -84,10 +93,11 @@ class Run:
             name: apply_limits(task.declared, settings.limits, task=name, location=task.location)
             for name, task in loaded.manifest.tasks.items()
         }
+        self.vault = self._open_vault()
+        self._recorded, self._sinks = self._redacted_sinks()
         self.scheduler = Scheduler(settings.limits.concurrency, MACHINE)
-        self.requests = Requests(
-            settings.limits.http_requests, settings.limits.http_bytes, settings.limits.allowed_hosts
-        )
+        limits = settings.limits
+        self.requests = Requests(limits.http_requests, limits.http_bytes, limits.allowed_hosts, limits.origin)
         limit = settings.limits.disk
         self.disk = None if limit is None else DiskQuota(limit)
         self._lock = threading.Lock()
@@ -133,7 +143,7 @@ class Run:
                 manifest.source,
                 manifest.key,
                 task,
-                arguments[:LONGEST_ARGUMENTS_IN_JOURNAL],
+                self._recorded.text(arguments)[:LONGEST_ARGUMENTS_IN_JOURNAL],
                 os.getpid(),
             )
         )
@@ -163,13 +173,19 @@ class Run:
         limits = self.settings.limits
         if parent.depth >= limits.depth:
             self._refuse(
-                parent, "depth-limit", task, f"tasks may start tasks {limits.depth} deep ([limits] depth)"
+                parent,
+                "depth-limit",
+                task,
+                f"tasks may start tasks {limits.depth} deep ({_rule(limits, 'depth')})",
             )
         with self._lock:
             full = self._tasks - 1 >= limits.tasks
         if full:
             self._refuse(
-                parent, "task-limit", task, f"a run may start {limits.tasks} sub-tasks ([limits] tasks)"
+                parent,
+                "task-limit",
+                task,
+                f"a run may start {limits.tasks} sub-tasks ({_rule(limits, 'tasks')})",
             )
         child = self._execution(task, parsed, parent, ended)
         try:
@@ -212,7 +228,7 @@ class Run:
         return execution
 
     def _refuse(self, parent: Execution, rule: str, subject: str, message: str) -> NoReturn:
-        self.emit(events.Refused(self.id, parent.number, time.time(), rule, subject[:200]))
+        self.emit(events.Refused(self.id, parent.number, time.time(), rule, f"{subject[:200]}: {message}"))
         raise TaskRefused(rule, message)
 
     def reserve_fuel(self, wanted: int) -> int:
@@ -257,8 +273,41 @@ class Run:
 
     def emit(self, event: events.Event) -> None:
         """Hands an event to every sink."""
-        for sink in self.settings.sinks:
+        for sink in self._sinks:
             sink(event)
+
+    def _open_vault(self) -> Vault | None:
+        """The run's secrets. Raises `PolicyError` for one that can't be used, before anything runs."""
+        declared = self.settings.secrets
+        if not declared and not any(policy.policy.secrets for policy in self._policies.values()):
+            return None
+        from capsule.secrets.vault import open_vault
+
+        tasks = self.loaded.manifest.tasks
+        places = {name: (policy, tasks[name].location) for name, policy in self._policies.items()}
+        return open_vault(declared, places, self.settings.environment)
+
+    def _redacted_sinks(self) -> tuple[Masker, tuple[events.Sink, ...]]:
+        """What masks values in the journal, and the sinks behind their masks."""
+        settings = self.settings
+        names = tuple(
+            dict.fromkeys(name for task in self._policies.values() for name in task.policy.env_variables)
+        )
+        journal = () if settings.journal is None else (settings.journal,)
+        if self.vault is None and not names:
+            return NOTHING, (*journal, *settings.sinks)
+        from capsule.secrets.redaction import RedactedSink, variables_masker
+
+        try:
+            values = settings.environment(names)
+        except CapsuleError:
+            values = {}  # the task that needs them says what is wrong with them
+        secrets = NOTHING if self.vault is None else self.vault.shown
+        recorded = variables_masker(values, secrets)
+        sinks = settings.sinks
+        if sinks and secrets:
+            sinks = (RedactedSink(secrets, sinks),)
+        return recorded, (*((RedactedSink(recorded, journal),) if recorded else journal), *sinks)
 
     def cancel(self) -> None:
         """Ends everything that the run has started."""
@@ -325,6 +374,22 @@ class Execution:
         if self.run.disk is not None:
             self.run.disk.grant(preopen.host for preopen in self._preopens if preopen.writable)
         self._environment = settings.environment(policy.env_variables)
+        if policy.secrets and self.run.vault is not None:
+            self._environment = {**self._environment, **self.run.vault.placeholders(policy.secrets)}
+
+    def described(self, option: str) -> str:
+        """Words for denials: the task, and where an option of its was set."""
+        return f"of task {self.name} ({self.policy.origins.get(option, 'built-in')})"
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """What puts the task's secrets into its requests; None when the run has no secrets."""
+        if self.run.vault is None:
+            return None
+        from capsule.secrets.credentials import TaskCredentials
+
+        whose = self.described("secrets").removeprefix("of ")
+        return TaskCredentials(self.run.vault, self.policy.policy.secrets, whose)
 
     def submit(self) -> None:
         """Hands the task to the scheduler."""
@@ -384,7 +449,8 @@ class Execution:
             self._environment,
             policy.ram,
             run.deadline,
-            run.settings.ahead and self.depth == 0,
+            # A placeholder is one run's: a sandbox that knows one is of no use to the next run.
+            run.settings.ahead and self.depth == 0 and not policy.secrets,
             f'{{"task":{json.dumps(self.name)},{self._arguments[1:]}',
             Budget(fuel, seconds, run.settings.limits.result_bytes, words, total),
         )
@@ -472,9 +538,10 @@ class Execution:
         retries = max(0, self._attempts - 1)
         error = None
         if failure is not None:
-            error = {"error_type": failure.error_type, "message": failure.message}
+            shown = NOTHING if run.vault is None else run.vault.shown
+            error = {"error_type": failure.error_type, "message": shown.text(failure.message)}
             if failure.traceback is not None:
-                error["traceback"] = failure.traceback
+                error["traceback"] = shown.text(failure.traceback)
         envelope = Envelope(
             success=failure is None,
             result=value,
@@ -558,6 +625,8 @@ class AttemptServices:
             run=execution.run.id,
             task=execution.number,
             emit=execution.run.emit,
+            whose=execution.described("allowed_hosts"),
+            credentials=execution.credentials,
         )
 
     def waiting(self) -> None:
@@ -567,6 +636,12 @@ class AttemptServices:
     def resumed(self) -> None:
         """The sandbox goes on."""
         self._execution.run.scheduler.resumed()
+
+
+def _rule(limits: Limits, name: str) -> str:
+    """A limit, and where it was set."""
+    origin = limits.origin(name)
+    return origin if name in origin else f"[limits] {name}, {origin}"
 
 
 def _number(execution: Execution) -> int:

@@ -13,7 +13,7 @@ from capsule.runtime.host.http_wire import RequestFailure, parse_request, render
 from capsule.runtime.interrupt import Interrupt
 
 if TYPE_CHECKING:
-    from capsule.runtime.host.http_fetch import Fetcher, Hop, HostPolicy
+    from capsule.runtime.host.http_fetch import Credentials, Fetcher, Hop, HostPolicy
     from capsule.runtime.host.http_policy import Target
 
 
@@ -21,14 +21,22 @@ class Requests:
     """The requests of one run. ``count`` and ``size`` (bytes both ways) are its budget, None for no limit.
 
     ``ceiling`` is ``[limits] allowed_hosts``: every request has to pass it besides the task's own list.
+    ``origin`` says where a limit was set.
     """
 
-    def __init__(self, count: int | None, size: int | None, ceiling: tuple[str, ...] | None) -> None:
+    def __init__(
+        self,
+        count: int | None,
+        size: int | None,
+        ceiling: tuple[str, ...] | None,
+        origin: Callable[[str], str] = "[limits] {}".format,
+    ) -> None:
         self._count_left = count
         self._bytes_left = size
         self._ceiling = ceiling
+        self._origin = origin
         self._lock = threading.Lock()
-        self._fetchers: dict[tuple[str, ...], Fetcher] = {}
+        self._fetchers: dict[tuple[tuple[str, ...], str], Fetcher] = {}
 
     def make(
         self,
@@ -39,8 +47,13 @@ class Requests:
         run: str,
         task: int,
         emit: Callable[[events.Event], None],
+        whose: str = "",
+        credentials: Credentials | None = None,
     ) -> str:
-        """Makes the request that a guest asks for in ``text``. Raises `RequestFailure`."""
+        """Makes the request that a guest asks for in ``text``. Raises `RequestFailure`.
+
+        ``whose`` says of which task ``hosts`` is the list; ``credentials`` are that task's secrets.
+        """
 
         def record(hop: Hop) -> None:
             emit(
@@ -61,12 +74,12 @@ class Requests:
         try:
             request = parse_request(text)
             self._spend(1, len(request.body))
-            response = self._fetcher(hosts).fetch(request, interrupt.deadline, record)
+            response = self._fetcher(hosts, whose).fetch(request, interrupt.deadline, record, credentials)
             self._spend(0, len(response.body))
             return render_response(response)
         except RequestFailure as failed:
-            if failed.reason == "denied":
-                emit(events.Refused(run, task, time.time(), "allowed_hosts", failed.message))
+            if failed.rule is not None:
+                emit(events.Refused(run, task, time.time(), failed.rule, failed.message))
             raise
 
     def close(self) -> None:
@@ -76,32 +89,30 @@ class Requests:
         for fetcher in fetchers:
             fetcher.close()
 
-    def _fetcher(self, hosts: tuple[str, ...]) -> Fetcher:
+    def _fetcher(self, hosts: tuple[str, ...], whose: str) -> Fetcher:
         from capsule.runtime.host.http_fetch import Fetcher
         from capsule.runtime.host.http_policy import AllowList
 
         with self._lock:
-            fetcher = self._fetchers.get(hosts)
+            fetcher = self._fetchers.get((hosts, whose))
             if fetcher is None:
-                allow: HostPolicy = AllowList(hosts)
+                allow: HostPolicy = AllowList(hosts, whose=whose)
                 if self._ceiling is not None:
-                    allow = Both(allow, AllowList(self._ceiling, name="[limits] allowed_hosts"))
-                fetcher = self._fetchers[hosts] = Fetcher(allow)
+                    allow = Both(allow, AllowList(self._ceiling, name=self._origin("allowed_hosts")))
+                fetcher = self._fetchers[hosts, whose] = Fetcher(allow)
             return fetcher
 
     def _spend(self, count: int, size: int) -> None:
         with self._lock:
             if self._count_left is not None:
                 if self._count_left < count:
-                    raise RequestFailure(
-                        "denied", "the run has made all its requests ([limits] http_requests)"
-                    )
+                    message = f"the run has made all its requests ({self._origin('http_requests')})"
+                    raise RequestFailure("denied", message, rule="http_requests")
                 self._count_left -= count
             if self._bytes_left is not None:
                 if self._bytes_left < size:
-                    raise RequestFailure(
-                        "too-large", "the run's requests took all their bytes ([limits] http_bytes)"
-                    )
+                    message = f"the run's requests took all their bytes ({self._origin('http_bytes')})"
+                    raise RequestFailure("too-large", message, rule="http_bytes")
                 self._bytes_left -= size
 
 

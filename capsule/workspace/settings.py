@@ -78,12 +78,12 @@ class Governed:
 def governed(outer: Config, inner: Config) -> Config:
     """The settings of a project inside a workspace: its own, over the workspace's, under its ceilings.
 
-    ``[workflow]`` is the project's alone. ``[tasks]`` and the frontends' tables are taken key by key, the
-    nearer first. ``[limits]`` are the narrower of both; ``allow_project_writes`` needs the word of both.
-    ``[cache]`` is the nearer one that names a remote.
+    ``[workflow]`` is the project's alone. ``[tasks]``, ``[secrets]`` and the frontends' tables are
+    taken key by key, the nearer first. ``[limits]`` are the narrower of both; ``allow_project_writes`` needs
+    the word of both. ``[cache]`` is the nearer one that names a remote.
     """
     prefix = inner.root.relative_to(outer.root).as_posix()
-    limits = _seen_from(outer.limits, prefix).merge(inner.limits)
+    limits = seen_from(outer.limits, prefix).merge(inner.limits)
     writes = outer.limits.allow_project_writes and (
         inner.limits.allow_project_writes or "allow_project_writes" not in inner.limits.origins
     )
@@ -96,7 +96,9 @@ def governed(outer: Config, inner: Config) -> Config:
             for name in (*outer.tables, *(name for name in inner.tables if name not in outer.tables))
         },
         digest=hashlib.sha256(f"{outer.digest} {inner.digest}".encode()).hexdigest(),
+        signatures=tuple(dict.fromkeys((*outer.signatures, *inner.signatures))),
         cache=outer.cache if inner.cache.remote is None else inner.cache,
+        secrets={**outer.secrets, **inner.secrets},
     )
 
 
@@ -104,7 +106,7 @@ def _merged(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> Mapping[str, 
     return {**outer, **inner}
 
 
-def _seen_from(limits: Limits, prefix: str) -> Limits:
+def seen_from(limits: Limits, prefix: str) -> Limits:
     """A workspace's ceilings, with folders as a project in the folder ``prefix`` of it calls them."""
     if limits.allowed_files is None:
         return limits

@@ -58,6 +58,19 @@ class HostPolicy(Protocol):
         """Those addresses, when a request for the target may go to each of them."""
 
 
+class Credentials(Protocol):
+    """What the guest's request lacks, and the guest must not see: `secrets.credentials.TaskCredentials`."""
+
+    def fill(self, request: HttpRequest, target: Target) -> HttpRequest:
+        """The request as it goes to this target. Raises `RequestFailure`."""
+
+    def clear(self, response: HttpResponse, target: Target) -> HttpResponse:
+        """The response as the guest may see it. Raises `RequestFailure`."""
+
+    def mask(self, message: str) -> str:
+        """A message as the guest may see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One exchange of a request, for the journal.
@@ -103,8 +116,11 @@ class Fetcher:
         request: HttpRequest,
         deadline: float | None = None,
         on_hop: Callable[[Hop], None] | None = None,
+        credentials: Credentials | None = None,
     ) -> HttpResponse:
         """Sends a request, follows its redirects, and returns the response.
+
+        ``credentials`` are filled in anew at each hop: a redirect starts from the guest's own request.
 
         Ends at ``deadline`` (`time.monotonic`) or after the request's own time-out, whichever comes
         first, late by no more than the decoding of one chunk of 64 KiB and the scheduling of a thread:
@@ -119,7 +135,7 @@ class Fetcher:
         report = on_hop or (lambda hop: None)
         previous: Target | None = None
         for _ in range(MAX_REDIRECTS + 1):
-            request, target, response = self._hop(request, previous, deadline, report)
+            request, target, response = self._hop(request, previous, deadline, report, credentials)
             location = _location(request, response)
             if location is None:
                 return response
@@ -141,6 +157,7 @@ class Fetcher:
         previous: Target | None,
         deadline: float | None,
         on_hop: Callable[[Hop], None],
+        credentials: Credentials | None,
     ) -> tuple[HttpRequest, Target, HttpResponse]:
         # Returns the request as it was sent: credentials that were dropped once don't come back.
         from capsule.runtime.host.http_connection import Meter
@@ -155,14 +172,19 @@ class Fetcher:
                 target = self._check(request, previous)
                 if previous is not None and previous.origin != target.origin:
                     request = _without(request, _CREDENTIALS)
-                response = self._exchange(request, target, meter)
+                sent = request if credentials is None else credentials.fill(request, target)
+                received = self._exchange(sent, target, meter)
+                response = received if credentials is None else credentials.clear(received, target)
                 return request, target, response
         except RequestFailure as error:
-            failure = error
-            raise
+            failure = _masked(error, credentials)
+            raise failure from None
         except Exception as error:
-            failure = RequestFailure("network", f"the exchange failed: {type(error).__name__}: {error}"[:500])
-            raise failure from error
+            text = f"the exchange failed: {type(error).__name__}: {error}"
+            if credentials is not None:
+                text = credentials.mask(text)
+            failure = RequestFailure("network", text[:500])
+            raise failure from None
         finally:
             with suppress(Exception):
                 on_hop(
@@ -199,9 +221,11 @@ class Fetcher:
         except RequestFailure as error:
             # Not the task's fault: the URL is the server's.
             reason = "network" if error.reason == "invalid-request" else error.reason
-            raise RequestFailure(reason, f"redirect from {previous.authority}: {error.message}") from None
+            message = f"redirect from {previous.authority}: {error.message}"
+            raise RequestFailure(reason, message, rule=error.rule) from None
         if previous.scheme == "https" and target.scheme == "http":
-            raise RequestFailure("denied", f"redirect from https to {target.display} is refused")
+            message = f"redirect from https to {target.display} is refused"
+            raise RequestFailure("denied", message, rule="https")
         return target
 
     def _exchange(self, request: HttpRequest, target: Target, meter: Meter) -> HttpResponse:
@@ -279,6 +303,12 @@ class Fetcher:
             detail = f": {answer.strerror}" if isinstance(answer, OSError) and answer.strerror else ""
             raise RequestFailure("network", f'host "{target.host}" has no address{detail}')
         return answer
+
+
+def _masked(failure: RequestFailure, credentials: Credentials | None) -> RequestFailure:
+    if credentials is None:
+        return failure
+    return RequestFailure(failure.reason, credentials.mask(failure.message), rule=failure.rule)
 
 
 def _sent_headers(request: HttpRequest, target: Target) -> Headers:

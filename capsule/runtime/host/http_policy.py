@@ -143,13 +143,16 @@ class _Pattern:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """The hosts that a task may reach: the entries of ``allowed_hosts``; ``name`` is what denials call it.
+    """The hosts that a task may reach: the entries of ``allowed_hosts``.
+
+    Denials call it ``name``, and say after it ``whose`` it is.
 
     Raises `PolicyError` for an entry that is none of the forms that the module describes.
     """
 
     patterns: tuple[str, ...]
     name: str = field(default="allowed_hosts", repr=False)
+    whose: str = field(default="", repr=False)
     _parsed: tuple[_Pattern, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -162,15 +165,19 @@ class AllowList:
         ``denied`` for a host or address that the list does not admit.
         """
         target = parse_url(url)
-        if not any(pattern.admits(target) for pattern in self._parsed):
+        if not self.admits(target):
             by_port = any(pattern.host == target.host for pattern in self._parsed)
             port = f" on port {target.port}" if by_port else ""
-            raise RequestFailure("denied", f'host "{target.host}"{port} is not in {self.name} {self}')
+            raise RequestFailure("denied", f'host "{target.host}"{port} is not in {self._rule}')
         if target.address is not None:
             self.check_addresses(target, (target.host,))
         elif _is_local_name(target.host) and not self._names(target.host, target.port):
             raise RequestFailure("denied", self._not_public(f'host "{target.host}" is this machine'))
         return target
+
+    def admits(self, target: Target) -> bool:
+        """Whether an entry is for this host and port; what address the host has is not looked at."""
+        return any(pattern.admits(target) for pattern in self._parsed)
 
     def check_addresses(self, target: Target, addresses: Iterable[str]) -> tuple[str, ...]:
         """The addresses that a host resolved to, in their one form, if a request may go to each of them.
@@ -204,7 +211,11 @@ class AllowList:
         return any(pattern.names(host, port) for pattern in self._parsed)
 
     def _not_public(self, subject: str) -> str:
-        return f"{subject}, not of the public internet, and {self.name} {self} does not name it"
+        return f"{subject}, not of the public internet, and {self._rule} does not name it"
+
+    @property
+    def _rule(self) -> str:
+        return f"{self.name} {self}{' ' if self.whose else ''}{self.whose}"
 
     def __str__(self) -> str:
         shown = ", ".join(quoted(pattern) for pattern in self.patterns[:8])
@@ -256,6 +267,13 @@ def special_kind(address: Address) -> str | None:
     if address.version == 6 and address not in _GLOBAL_UNICAST:
         return "reserved"
     return None
+
+
+def is_loopback(target: Target) -> bool:
+    """Whether a request to this target stays on this machine, by what its URL says."""
+    if target.address is None:
+        return _is_local_name(target.host)
+    return special_kind(target.address) == "loopback"
 
 
 def _invalid(message: str) -> RequestFailure:

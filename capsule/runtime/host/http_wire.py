@@ -55,12 +55,16 @@ _REFUSED_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})
 
 
 class RequestFailure(Exception):
-    """A request without a response. ``message`` is a sentence for people, and goes to the sandbox."""
+    """A request without a response. ``message`` is a sentence for people, and goes to the sandbox.
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    ``rule`` names the rule that refused it, for the journal; None when it failed for another reason.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, rule: str | None = None) -> None:
         super().__init__(message)
         self.reason: Reason = reason
         self.message = message
+        self.rule = "allowed_hosts" if rule is None and reason == "denied" else rule
 
 
 @dataclass(frozen=True, slots=True)
