@@ -136,7 +136,10 @@ def _leaked(result: Result, scene: Scene) -> bool:
 
 
 def _no_clear_end(result: Result, scene: Scene) -> bool:
-    return result.timed_out or result.envelope is None
+    """Neither an envelope nor an error and its exit code: it got stuck, or took the runtime down."""
+    if result.timed_out or result.status < 0 or "panicked" in result.stderr:
+        return True
+    return result.envelope is None and not (result.status and "rror" in result.stdout + result.stderr)
 
 
 def _reached(result: Result, scene: Scene) -> bool:
@@ -313,7 +316,7 @@ ATTACKS = (
         "os._exit(0)",
         lambda result, scene: result.succeeded or _no_clear_end(result, scene),
     ),
-    Attack("leaving with SystemExit", "raise SystemExit(0)", lambda result, scene: result.envelope is None),
+    Attack("leaving with SystemExit", "raise SystemExit(0)", _no_clear_end),
     Attack(
         "loopback under a list for the internet",
         "return tried(lambda: http.get('http://127.0.0.1:<PORT>/').status_code)",
