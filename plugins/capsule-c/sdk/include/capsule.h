@@ -53,6 +53,10 @@ typedef struct capsule_outcome {
 
 /* ---- Arguments ---------------------------------------------------------------------------- */
 
+/* The positional arguments, an array, and the named ones, an object. */
+yyjson_val *capsule_args(void);
+yyjson_val *capsule_kwargs(void);
+
 /* How many positional arguments the call has. */
 size_t capsule_arg_count(void);
 

@@ -115,6 +115,8 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
     }
 }
 
+yyjson_val *capsule_args(void) { return arguments; }
+yyjson_val *capsule_kwargs(void) { return named; }
 size_t capsule_arg_count(void) { return yyjson_arr_size(arguments); }
 yyjson_val *capsule_arg(size_t index) { return yyjson_arr_get(arguments, index); }
 yyjson_val *capsule_named(const char *name) { return yyjson_obj_get(named, name); }

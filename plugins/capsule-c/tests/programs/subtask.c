@@ -4,8 +4,8 @@ CAPSULE_TASK(main) {
     capsule_reply sum = capsule_call("add", 19, 23);
     capsule_reply failed = capsule_call("fails");
     capsule_reply refused = capsule_call("nowhere", 1);
-    return capsule_return(capsule_object("sum", sum.result, "failed", failed.success ? "no" : failed.message,
-        "type", failed.error_type, "refused", refused.success ? "no" : refused.message));
+    return capsule_return(capsule_object("sum", sum.result, "failed", failed.error_type, "message", failed.message,
+        "refused", refused.success ? "no" : refused.message));
 }
 
 CAPSULE_TASK(add, "compute=LOW") {
