@@ -19,7 +19,7 @@ from capsule.manifest import Manifest
 from capsule.outcome import Envelope
 from capsule.policy.model import Policy
 from capsule.project import open_project
-from capsule.testing.programs import ASPECTS, PROGRAMS, Programs
+from capsule.testing.programs import PROGRAMS, Programs
 
 CONFIG = "capsule.toml"
 
@@ -65,8 +65,7 @@ class Workshop:
         """A program's copy. Skips the test for one that is left out, and fails it for one that is missing."""
         reason = self.programs.left_out.get(name)
         if reason is not None:
-            what = PROGRAMS.get(name) or ASPECTS[name]
-            pytest.skip(f"{self.programs.suffix} leaves out {name!r} ({what}) because {reason}")
+            pytest.skip(f"{self.programs.suffix} leaves out {name!r}: {reason}")
         if name in PROGRAMS and not self.programs.path(name).is_file():
             self.broken(name, "it is there, or left out with a reason", f"it must do this: {PROGRAMS[name]}")
         return self.folder / f"{name}{self.programs.suffix}"

@@ -1,0 +1,1 @@
+"""The frontend for components written by hand in WAT."""
