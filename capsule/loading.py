@@ -54,6 +54,7 @@ def load(artifact: Artifact, engine: Engine | None, *, name: str, progress: Prog
 def check_exports(component: object, name: str, *, needs_load: bool) -> None:
     """Raises `ArtifactError`, naming them, when a component's imports or exports are not the contract's."""
     from capsule.runtime.engine import engine
+    from capsule.runtime.export_types import wrong_exports
     from capsule.runtime.linker import CONTRACT, CONTRACT_VERSION, INTERFACES
 
     kind = component.type  # type: ignore[attr-defined]
@@ -71,6 +72,11 @@ def check_exports(component: object, name: str, *, needs_load: bool) -> None:
     if missing:
         raise ArtifactError(
             f"{name} does not export {' and '.join(missing)}, as the world capsule:runtime/task has it"
+        )
+    wrong = wrong_exports(exports)
+    if wrong:
+        raise ArtifactError(
+            f"{name} {'; and '.join(wrong)}", hint="build it against the contract in .capsule/wit"
         )
 
 

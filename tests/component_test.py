@@ -187,13 +187,14 @@ def test_a_component_without_run_is_refused(artifact, project):
         run_sync(artifact(answering("x", export="start")), cwd=project.root)
 
 
-def test_an_export_run_of_another_type_is_a_crash(artifact, project):
+def test_an_export_run_of_another_type_is_refused_by_its_type(artifact, project):
     wat = """(component
       (core module $m (func (export "run") (result i32) i32.const 7))
       (core instance $i (instantiate $m))
       (func $run (result u32) (canon lift (core func $i "run")))
       (export "run" (func $run)))"""
-    assert run_sync(artifact(wat), cwd=project.root).error["error_type"] == "crash"
+    with pytest.raises(ArtifactError, match=r"exports 'run' as func\(\) -> u32"):
+        run_sync(artifact(wat), cwd=project.root)
 
 
 def test_the_command_line_takes_components_and_shows_their_tasks(artifact, cli):
