@@ -38,7 +38,7 @@ TREE = """
 
 @pytest.fixture
 def traced(project, server, cli):
-    envelope = project.run(TREE, server.url + "/x?key=secret")
+    envelope = project.run(TREE, server.url + "/x?key=hunter2")
     assert envelope.unwrap() == [True, False]
     close_journals()
     [run] = json.loads(cli("trace", "--json").stdout)["runs"]
@@ -90,7 +90,7 @@ def test_the_json_of_a_run_has_parents_attempts_refusals_and_requests(traced, cl
     assert [task["error_type"] for task in failed] == ["task_error"]
     assert all(task["attempts"] for task, _ in tasks.values())
     main = next(task for task, _ in tasks.values() if task["name"] == "main")
-    assert "secret" not in text.replace(traced["arguments"], "").replace(json.dumps(traced["arguments"]), "")
+    assert "hunter2" not in text.replace(traced["arguments"], "").replace(json.dumps(traced["arguments"]), "")
     assert [request["url"] for request in main["requests"] if request["status"]] == [server.url + "/x"]
     assert main["refusals"][0]["rule"] == "allowed_hosts"
 
