@@ -193,7 +193,7 @@ def test_an_export_run_of_another_type_is_refused_by_its_type(artifact, project)
       (core instance $i (instantiate $m))
       (func $run (result u32) (canon lift (core func $i "run")))
       (export "run" (func $run)))"""
-    with pytest.raises(ArtifactError, match=r"exports 'run' as func\(\) -> u32"):
+    with pytest.raises(CapsuleError, match=r"exports 'run' as func\(\) -> u32"):
         run_sync(artifact(wat), cwd=project.root)
 
 
