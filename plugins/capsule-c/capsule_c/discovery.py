@@ -69,7 +69,8 @@ def _declared(file: str, code: tuple[Token, ...], start: int) -> tuple[Declared,
         key, value = _option(argument, location)
         _add(options, key, value, location)
     task = str(options.pop("name", name[0].text))
-    return Declared(TaskDeclaration(task, options, location), name[0].text), position
+    declaration = TaskDeclaration(name=task, options=options, location=location)
+    return Declared(declaration, name[0].text), position
 
 
 def _arguments(

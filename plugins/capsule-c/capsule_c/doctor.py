@@ -19,12 +19,17 @@ def _compiler() -> Check:
     name = "C compiler"
     folder = ziglang_folder()
     if folder is None:
-        return Check(name, "missing", "ziglang is not installed", hint='pip install "capsule-run[c]"')
+        return Check(
+            name=name, state="missing", detail="ziglang is not installed", hint='pip install "capsule-run[c]"'
+        )
     if not (folder / "zig").is_file():
         return Check(
-            name, "broken", f"{folder} is not complete", hint="pip install --force-reinstall ziglang"
+            name=name,
+            state="broken",
+            detail=f"{folder} is not complete",
+            hint="pip install --force-reinstall ziglang",
         )
-    return Check(name, "ok", f"ziglang {importlib.metadata.version('ziglang')} ({folder})")
+    return Check(name=name, state="ok", detail=f"ziglang {importlib.metadata.version('ziglang')} ({folder})")
 
 
 def _runtime() -> Check:
@@ -32,7 +37,10 @@ def _runtime() -> Check:
     missing = [str(folder) for folder in include_folders() if not folder.is_dir()]
     if missing:
         return Check(
-            name, "broken", f"{missing[0]} is not there", hint="pip install --force-reinstall capsule-c"
+            name=name,
+            state="broken",
+            detail=f"{missing[0]} is not there",
+            hint="pip install --force-reinstall capsule-c",
         )
     detail = f"key {runtime_digest()[:12]}; built on first use with the C library, once per machine"
-    return Check(name, "info", detail)
+    return Check(name=name, state="info", detail=detail)

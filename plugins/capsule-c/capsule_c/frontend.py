@@ -11,6 +11,7 @@ from capsule.errors import BuildError, ConfigError, Location
 from capsule.frontend.spec import Check, Host, Inputs, OwnComponent, Source, TaskDeclaration
 
 if TYPE_CHECKING:
+    from capsule.frontend.tracking import Lookups
     from capsule_c.discovery import Declared
     from capsule_c.sources import Program
 
@@ -35,7 +36,7 @@ class CFrontend:
             raise ConfigError(f"[c] has no key {key[:60]!r}", location=Location("capsule.toml"))
         program = read_program(source.path, source.root)
         shape = json.dumps({"sources": program.sources, "include": program.include})
-        return Inputs(program.files, {_PROGRAM: shape}, self.toolchain(source))
+        return Inputs(files=program.files, digests={_PROGRAM: shape}, toolchain=self.toolchain(source))
 
     def discover(self, source: Source, inputs: Inputs, host: Host) -> tuple[TaskDeclaration, ...]:
         """The tasks of the program's sources, read from their text."""
@@ -48,7 +49,7 @@ class CFrontend:
 
         core = compile_program(_program(inputs), _tasks(source, inputs), host)
         try:
-            return OwnComponent(make_component(core))
+            return OwnComponent(wasm=make_component(core))
         except NotAProgram as error:
             raise BuildError(str(error), location=Location(source.name)) from None
 
@@ -66,6 +67,21 @@ class CFrontend:
         from capsule_c.toolchain import toolchain_versions
 
         return toolchain_versions()
+
+    def lookups(self, source: Source, inputs: Inputs, host: Host) -> Lookups | None:
+        """Names that headers could have had, and folders that sources are looked for in."""
+        from capsule.frontend.tracking import Lookups, place_state
+        from capsule_c.sources import read_program
+
+        program = read_program(source.path, source.root)
+        if program.folders is None:
+            return None
+        missed = (str(source.root / name) for name in program.missed)
+        folders = {str(source.root / name): (source.root / name) for name in program.folders}
+        return Lookups(
+            places={path: place_state(path) for path in missed},
+            folders={path: folder.stat().st_mtime_ns for path, folder in folders.items()},
+        )
 
 
 def _program(inputs: Inputs) -> Program:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from capsule.frontend.spec import Frontend, hookimpl
 
+CONTRACT = "1.0"
+
 
 @hookimpl
 def capsule_frontends() -> Iterable[Frontend]:

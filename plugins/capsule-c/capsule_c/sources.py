@@ -38,12 +38,15 @@ class Program:
     """The files of a program by their names relative to the project root.
 
     ``sources`` are those that are compiled, the entry first; ``include`` are the folders that are
-    searched for headers.
+    searched for headers. ``missed`` are names that an include could have meant, had they been there, and
+    ``folders`` those in which sources were looked for; None when that can't be told without searching.
     """
 
     sources: tuple[str, ...]
     include: tuple[str, ...]
     files: Mapping[str, bytes]
+    missed: frozenset[str] = frozenset()
+    folders: frozenset[str] | None = frozenset()
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class _Reader:
     root: Path
     include: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
+    missed: set[str] = field(default_factory=set)
     size: int = 0
 
     def read(self, name: str, location: Location) -> bytes:
@@ -84,8 +88,11 @@ class _Reader:
         return content
 
     def exists(self, name: str) -> bool:
-        """Whether the project has such a file."""
-        return (self.root / name).is_file()
+        """Whether the project has such a file. It is remembered when it hasn't."""
+        if (self.root / name).is_file():
+            return True
+        self.missed.add(name)
+        return False
 
 
 def read_program(entry: Path, root: Path) -> Program:
@@ -119,7 +126,20 @@ def read_program(entry: Path, root: Path) -> Program:
                 if directive.name != "embed":
                     waiting.append(found)
     files = {key: reader.files[key] for key in sorted(reader.files)}
-    return Program((name, *sources), reader.include, files)
+    return Program((name, *sources), reader.include, files, frozenset(reader.missed), _folders(name, tokens))
+
+
+def _folders(file: str, tokens: Tokens) -> frozenset[str] | None:
+    """The folders that the patterns of ``sources`` look in."""
+    folders: set[str] = set()
+    for comment in tokens.comments:
+        found = _SETTINGS.match(comment.text)
+        for pattern in tomllib.loads(found[1]).get("sources", ()) if found else ():
+            folder = posixpath.join(posixpath.dirname(file), posixpath.dirname(pattern))
+            if any(character in folder for character in "*?["):
+                return None
+            folders.add(folder)
+    return frozenset(folders)
 
 
 def _included(directive: Directive, file: str, reader: _Reader) -> str | None:

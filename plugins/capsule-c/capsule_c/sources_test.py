@@ -1,7 +1,9 @@
 import pytest
 
 from capsule.errors import BuildError
+from capsule.frontend.tracking import Tracker
 from capsule_c import sources
+from capsule_c.frontend import CFrontend
 from capsule_c.sources import read_program
 
 
@@ -123,3 +125,20 @@ def test_a_program_that_is_too_large_is_refused(project, monkeypatch):
 def test_a_folder_and_a_device_are_no_files(project):
     (project.root / "folder.c").mkdir()
     refused(project, '// capsule: sources = ["folder.c"]', "not a file")
+
+
+def test_what_could_change_the_files_is_told(project, host):
+    text = '// capsule: sources = ["lib/*.c"]\n#include "stdio.h"\n'
+    project.write({"src/main.c": text, "src/lib/a.c": '#include "b.h"'})
+    frontend, source = CFrontend(), project.source("src/main.c")
+    assert isinstance(frontend, Tracker)
+    found = frontend.lookups(source, frontend.inputs(source, host), host)
+    missed = {str(project.root / name) for name in ("src/stdio.h", "src/lib/b.h")}
+    assert found.places == dict.fromkeys(missed, "absent")
+    assert found.folders == {str(project.root / "src/lib"): (project.root / "src/lib").stat().st_mtime_ns}
+
+
+def test_sources_that_are_searched_for_are_looked_up_every_time(project, host):
+    project.write({"main.c": '// capsule: sources = ["**/*.c"]', "a/b.c": ""})
+    frontend, source = CFrontend(), project.source()
+    assert frontend.lookups(source, frontend.inputs(source, host), host) is None
