@@ -111,3 +111,6 @@ class Scheduler:
 
 MACHINE = Scheduler(max(2, os.cpu_count() or 1), relief=True)
 """The places of all runs of this process together."""
+
+# A process that is forked from this one has none of the jobs, and all of the places.
+os.register_at_fork(after_in_child=lambda: MACHINE.__init__(MACHINE._places, relief=True))  # type: ignore[misc]

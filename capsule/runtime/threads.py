@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,16 @@ def run_on_guest_thread(job: Job, *, name: str) -> None:
         worker.start()
     else:
         worker.give(job, name)
+
+
+def _forget_threads() -> None:
+    """In a process that was forked from this one there is none of them."""
+    global _lock
+    _lock = threading.Lock()
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 class _Worker:

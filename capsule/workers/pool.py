@@ -135,12 +135,18 @@ class Pool:
             attempt.kill()
         with self._lock:
             self._lock.wait_for(lambda: not self._active, FAREWELL)
+        self.clear()
+        self.spawner.close()
+
+    def clear(self) -> None:
+        """Ends the workers that idle."""
+        with self._lock:
             idle, self._idle = self._idle, []
             if self._sweep is not None:
                 self._sweep.cancel()
+                self._sweep = None
         for each in idle:
             self.discard(each.worker)
-        self.spawner.close()
 
     @property
     def idle(self) -> list[WorkerProcess]:
@@ -248,6 +254,4 @@ def pool() -> Pool:
 
 def _forget(inherited: Pool) -> None:
     atexit.unregister(inherited.close)
-    inherited.spawner.forget()
-    spawner.cache_clear()
     pool.cache_clear()

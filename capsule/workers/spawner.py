@@ -170,8 +170,15 @@ class Spawner:
 
 @lru_cache(maxsize=1)
 def spawner() -> Spawner:
-    """The spawner of this process."""
-    return Spawner()
+    """The spawner of this process. A process that is forked from it gets one of its own."""
+    made = Spawner()
+    os.register_at_fork(after_in_child=lambda: _forget(made))
+    return made
+
+
+def _forget(inherited: Spawner) -> None:
+    inherited.forget()
+    spawner.cache_clear()
 
 
 def start_early() -> None:
