@@ -38,6 +38,7 @@ def _checks() -> Iterator[Check]:
 
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield _wasmtime()
+    yield _workers()
     yield _user_cache()
     yield _project_state()
     for plugin in plugins().all:
@@ -63,6 +64,30 @@ def _wasmtime() -> Check:
     except (ImportError, OSError) as error:
         return Check("wasmtime", "broken", str(error), "pip install --force-reinstall wasmtime")
     return Check("wasmtime", "ok", wasmtime_version())
+
+
+def _workers() -> Check:
+    """What confines a worker process on this machine."""
+    from capsule.workers.confinement import offered
+    from capsule.workers.landlock import OLDEST_ABI
+
+    here = offered()
+    files = here.landlock >= OLDEST_ABI
+    means = {
+        "no new privileges": here.no_new_privileges,
+        f"Landlock ABI {here.landlock}" if files else "Landlock": files,
+        "seccomp": here.seccomp,
+    }
+    missing = [name for name, there in means.items() if not there]
+    said = ", ".join(f"no {name}" if name in missing else name for name, _ in means.items())
+    if not missing:
+        return Check("workers", "ok", f"processes with {said}")
+    return Check(
+        "workers",
+        "info",
+        f"processes with {said}: a sandbox escape would find more than its run was granted",
+        "Linux 5.19 or later on x86-64 or ARM64, with Landlock among its security modules, has all of it",
+    )
 
 
 def _user_cache() -> Check:
