@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import threading
@@ -560,3 +561,139 @@ def test_two_grants_of_one_folder_give_no_more_than_the_wider_says(attack, secre
         mounts=["data::/view:ro"],
     ).unwrap()
     assert found == ["PermissionError", "written"]
+
+
+# The same from TypeScript
+
+IN_TYPESCRIPT = """
+    import { task } from "@capsule-run/sdk";
+    import fs from "node:fs";
+
+    type Step = [string, ...unknown[]];
+
+    function attempt([name, ...args]: Step): unknown {
+      try {
+        const done = (fs as unknown as Record<string, (...args: unknown[]) => unknown>)[name](...args);
+        return done === undefined ? "done" : String(done);
+      } catch (error) {
+        return "Error: " + (error as Error).message;
+      }
+    }
+
+    const allowedFiles = ["data", { path: "fixed", mode: "read-only" }];
+
+    export const main = task({ name: "main", allowedFiles, timeout: "5s" }, (steps: Step[]) => {
+      return steps.map(attempt);
+    });
+"""
+
+
+@pytest.fixture
+def in_typescript(project, secret):
+    """Runs calls of ``node:fs``; then nothing outside may have changed. Returns what each gave."""
+
+    def run(*steps):
+        before = _outside(project.root)
+        envelope = project.run(IN_TYPESCRIPT, [list(step) for step in steps], file="main.ts")
+        assert _outside(project.root) == before
+        return envelope.unwrap()
+
+    return run
+
+
+def refused(found):
+    """Whether the system said no to each, by its code, or no path may have such a form."""
+    return all(re.match("Error: (E[A-Z]+: |The path must be)", each) for each in found)
+
+
+def test_typescript_does_what_it_is_granted(in_typescript):
+    found = in_typescript(
+        ["readFileSync", "data/in.txt", "utf8"],
+        ["readFileSync", "fixed/in.txt", "utf8"],
+        ["writeFileSync", "data/new.txt", "new"],
+        ["renameSync", "data/new.txt", "data/moved.txt"],
+        ["readFileSync", "data/moved.txt", "utf8"],
+    )
+    assert found == ["42", "42", "done", "done", "new"]
+
+
+def test_typescript_reading_and_writing_outside_by_a_path(in_typescript, project):
+    paths = [form.format(root=project.root) for form in FORMS]
+    calls = [
+        step
+        for path in [
+            *paths,
+            "data/in.txt\0.png",
+            "data/" + "x" * 5000,
+            "data/" + "../data/" * 600 + "../secret.txt",
+        ]
+        for step in (
+            ["readFileSync", path, "utf8"],
+            ["unlinkSync", path],
+            ["rmSync", path, {"recursive": True}],
+        )
+    ]
+    assert refused(in_typescript(*calls))
+
+
+def test_typescript_symbolic_and_hard_links_made_by_the_guest(in_typescript, project):
+    targets = ["../secret.txt", "/secret.txt", f"{project.root}/secret.txt", "..", "/", "../../outside.txt"]
+    for number, target in enumerate(targets):
+        link = f"data/link{number}"
+        _, *rest = in_typescript(
+            ["symlinkSync", target, link],
+            ["readFileSync", link, "utf8"],
+            ["readFileSync", f"{link}/secret.txt", "utf8"],
+            ["writeFileSync", f"{link}/new.txt", "broken"],
+            ["mkdirSync", f"{link}/new"],
+            ["readdirSync", f"{link}/"],
+        )
+        assert refused(rest), (target, rest)
+    assert refused(in_typescript(*(["linkSync", target, "data/hard"] for target in targets)))
+
+
+def test_typescript_links_that_lay_there_before(in_typescript, project):
+    (project / "data/link").symlink_to("../secret.txt")
+    (project / "data/up").symlink_to("..")
+    found = in_typescript(
+        ["readFileSync", "data/link", "utf8"],
+        ["writeFileSync", "data/link", "broken"],
+        ["appendFileSync", "data/link", "broken"],
+        ["truncateSync", "data/link", 0],
+        ["copyFileSync", "data/link", "data/copy"],
+        ["readFileSync", "data/up/secret.txt", "utf8"],
+    )
+    assert refused(found), found
+
+
+def test_typescript_changing_a_read_only_folder(in_typescript):
+    found = in_typescript(
+        ["writeFileSync", "fixed/in.txt", "broken"],
+        ["appendFileSync", "fixed/in.txt", "broken"],
+        ["writeFileSync", "fixed/new.txt", "broken"],
+        ["truncateSync", "fixed/in.txt", 0],
+        ["renameSync", "fixed/in.txt", "fixed/moved.txt"],
+        ["renameSync", "fixed/in.txt", "data/moved.txt"],
+        ["renameSync", "data/in.txt", "fixed/moved.txt"],
+        ["unlinkSync", "fixed/in.txt"],
+        ["rmSync", "fixed/in.txt"],
+        ["mkdirSync", "fixed/new"],
+        ["rmdirSync", "fixed"],
+        ["symlinkSync", "in.txt", "fixed/link"],
+        ["linkSync", "fixed/in.txt", "data/hard"],
+        ["utimesSync", "fixed/in.txt", 1, 1],
+        ["copyFileSync", "data/in.txt", "fixed/copy"],
+        ["openSync", "fixed/in.txt", "r+"],
+    )
+    assert refused(found), found
+
+
+def test_typescript_a_fifo_does_not_outlive_the_deadline(project, secret):
+    os.mkfifo(project / "data/fifo")
+    try:
+        envelope = project.run(
+            IN_TYPESCRIPT.replace("5s", "300ms"), [["readFileSync", "data/fifo"]], file="main.ts"
+        )
+        assert not envelope.success or str(envelope.result).startswith("['Error"), envelope
+    finally:
+        os.close(os.open(project / "data/fifo", os.O_RDWR | os.O_NONBLOCK))
