@@ -25,6 +25,16 @@ Limit = Annotated[
     tuple[str, ...],
     Parameter(name="--limit", negative=(), help="A ceiling: NAME=VALUE, like ram=256MB. Repeatable."),
 ]
+DenyAll = Annotated[
+    bool,
+    Parameter(name="--deny-all", negative=(), help="No folders, hosts, variables or secrets for any task."),
+]
+RequireSignature = Annotated[
+    tuple[Path, ...],
+    Parameter(
+        name="--require-signature", negative=(), help="A .wasm must be signed by a key of this file. Repeatable."
+    ),
+]
 ArgsJson = Annotated[
     str | None,
     Parameter(
@@ -46,6 +56,8 @@ app = App(
 )
 cache_app = App(name="cache", help="What is stored, and how to get rid of it.", help_format="plaintext")
 app.command(cache_app)
+keys_app = App(name="keys", help="Keys that artifacts are signed with.", help_format="plaintext")
+app.command(keys_app)
 
 
 def _version() -> str:
@@ -73,6 +85,8 @@ def run(
     env_file: EnvFile = None,
     limit: Limit = (),
     watch: Annotated[bool, Parameter(negative=(), help="Run again on every save, until Ctrl-C.")] = False,
+    deny_all: DenyAll = False,
+    require_signature: RequireSignature = (),
 ) -> int:
     """Builds a file, if need be, and runs its main task.
 
@@ -83,7 +97,12 @@ def run(
     """
     from capsule.cli.run import RunOptions, run_file
 
-    options = RunOptions(task, json, verbose, mount, args_json, args_file, env_file, limit, watch=watch)
+    options = RunOptions(
+        *(task, json, verbose, mount, args_json, args_file, env_file, limit),
+        watch=watch,
+        deny_all=deny_all,
+        require_signature=require_signature,
+    )
     return run_file(file, args, options)
 
 
@@ -100,6 +119,8 @@ def exec_(
     args_file: ArgsFile = None,
     env_file: EnvFile = None,
     limit: Limit = (),
+    deny_all: DenyAll = False,
+    require_signature: RequireSignature = (),
 ) -> int:
     """Runs an artifact, under the policies that are built into it.
 
@@ -110,7 +131,12 @@ def exec_(
 
     if file.suffix.lower() != ".wasm":
         raise UsageError(f"{file} is not a .wasm file", hint=f"capsule run {file}")
-    return run_file(file, args, RunOptions(task, json, verbose, mount, args_json, args_file, env_file, limit))
+    options = RunOptions(
+        *(task, json, verbose, mount, args_json, args_file, env_file, limit),
+        deny_all=deny_all,
+        require_signature=require_signature,
+    )
+    return run_file(file, args, options)
 
 
 @app.command
@@ -143,6 +169,9 @@ def build(
         bool, Parameter(negative=(), help="Build nothing: say why members were built, or would be.")
     ] = False,
     watch: Annotated[bool, Parameter(negative=(), help="Build again on every save, until Ctrl-C.")] = False,
+    sign: Annotated[
+        tuple[Path, ...], Parameter(negative=(), help="With --export: sign with this private key. Repeatable.")
+    ] = (),
     json: Json = False,
 ) -> int:
     """Builds artifacts ahead of time: of a file, or of all members of a workspace.
@@ -151,7 +180,9 @@ def build(
     """
     from capsule.cli.build import BuildOptions, build_command
 
-    options = BuildOptions(export, snapshot, typecheck, json, jobs, affected, since, check, explain, watch)
+    options = BuildOptions(
+        *(export, snapshot, typecheck, json, jobs, affected, since, check, explain, watch), sign=sign
+    )
     return build_command(files, options)
 
 
@@ -163,6 +194,7 @@ def tasks(
     /,
     *,
     limit: Limit = (),
+    deny_all: DenyAll = False,
     json: Json = False,
 ) -> int:
     """Lists the tasks of a file, and what each may use.
@@ -171,7 +203,30 @@ def tasks(
     """
     from capsule.cli.tasks import list_tasks
 
-    return list_tasks(file, limit=limit, as_json=json)
+    return list_tasks(file, limit=limit, deny_all=deny_all, as_json=json)
+
+
+@app.command
+def explain(
+    file: Annotated[
+        Path | None, Parameter(help="A source file or a .wasm; without it, the entrypoint.")
+    ] = None,
+    task: Annotated[str | None, Parameter(help="One task; without it, all of them.")] = None,
+    /,
+    *,
+    limit: Limit = (),
+    deny_all: DenyAll = False,
+    mount: Mounts = (),
+    env_file: EnvFile = None,
+    json: Json = False,
+) -> int:
+    """Says what each task of a file may use, value by value: where it came from, and what cut it.
+
+    Example: capsule explain main.py main --limit ram=256MB
+    """
+    from capsule.cli.explain_policy import ExplainOptions, explain_file
+
+    return explain_file(file, task, ExplainOptions(limit, deny_all, mount, env_file, json))
 
 
 @app.command
@@ -201,6 +256,17 @@ def plugins(*, json: Json = False) -> int:
 
 
 @app.command
+def schema() -> int:
+    """Prints the JSON Schema of capsule.toml, for editors.
+
+    Example: capsule schema > capsule.schema.json
+    """
+    from capsule.cli.schema import print_schema
+
+    return print_schema()
+
+
+@app.command
 def doctor(*, json: Json = False) -> int:
     """Checks that everything is there, and says what to do if not."""
     from capsule.cli.doctor import diagnose
@@ -217,6 +283,30 @@ def worker() -> int:
     from capsule.cli.worker import work
 
     return work()
+
+
+@keys_app.command
+def new(
+    name: Annotated[str, Parameter(help="NAME.key is made, which is private, and NAME.pub, to give away.")], /
+) -> int:
+    """Makes a pair of keys for signing artifacts.
+
+    Example: capsule keys new release
+    """
+    from capsule.cli.keys import new_pair
+
+    return new_pair(name)
+
+
+@keys_app.command(name="show")
+def show_key(file: Annotated[Path, Parameter(help="A private key, or public ones.")], /) -> int:
+    """Says the ids of the keys in a file, by which errors and 'capsule explain' name them.
+
+    Example: capsule keys show release.pub
+    """
+    from capsule.cli.keys import show_ids
+
+    return show_ids(file)
 
 
 @cache_app.command

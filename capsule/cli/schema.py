@@ -1,0 +1,18 @@
+"""``capsule schema``: the JSON Schema of ``capsule.toml``."""
+
+from __future__ import annotations
+
+import sys
+
+from capsule.cli import EXIT_OK
+
+
+def print_schema() -> int:
+    """Prints the schema, with a table for each installed frontend."""
+    from capsule.config import FRONTEND_TABLES
+    from capsule.frontend.manager import plugins
+    from capsule.schema.generate import schema_text
+
+    installed = (frontend.name for frontend in plugins().frontends)
+    sys.stdout.write(schema_text(dict.fromkeys((*FRONTEND_TABLES, *installed))))
+    return EXIT_OK
