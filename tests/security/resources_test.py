@@ -85,6 +85,49 @@ def test_endless_arguments_of_megabytes_end_by_fuel_and_do_not_pile_up(endless_c
     assert seconds < 30
 
 
+HTTP = {
+    "imports": """
+      (import "capsule:runtime/http@1.0.0" (instance $http
+        (export "start" (func (param "request" string) (result u64)))))
+      (core module $libc (memory (export "memory") 1))
+      (core instance $libc (instantiate $libc))
+      (core func $start (canon lower (func $http "start") (memory (core memory $libc "memory"))))""",
+    "core_imports": """(import "host" "start" (func $start (param i32 i32) (result i64)))""",
+    "with_": """(with "host" (instance (export "start" (func $start))))""",
+}
+
+
+def test_handles_that_nobody_takes_end_by_fuel(endless_calls, memory_grows_at_most):
+    with memory_grows_at_most(200 << 20):
+        envelope, seconds = endless_calls(
+            "(drop (call $start (i32.const 0) (i32.const 0)))", HTTP, compute=60_000_000, timeout=None
+        )
+    assert envelope.error["error_type"] == "out_of_fuel", envelope
+    assert seconds < 30
+
+
+COMPRESS = """
+    import { task } from "@capsule-run/sdk";
+    import zlib from "node:zlib";
+
+    export const main = task({ name: "main", compute: "HIGH", ram: "512MB", timeout: "1s" }, () => {
+      const data = Buffer.alloc(16 << 20, "capsule ");
+      for (;;) {
+        zlib.gzipSync(data, { level: 9 });
+      }
+    });
+"""
+
+
+def test_compressing_for_ever_ends_at_the_deadline(project, memory_grows_at_most):
+    """The host does it, where fuel does not count; each call takes 22 MB of text and gives little back."""
+    project.run(COMPRESS, file="main.ts")  # what only the first run needs is there
+    with memory_grows_at_most(300 << 20):
+        envelope, seconds = timed(project.run, COMPRESS, file="main.ts")
+    assert envelope.error["error_type"] == "timeout", envelope
+    assert seconds < 6
+
+
 # Results
 
 

@@ -20,6 +20,9 @@ MOST_HELD = 256 << 20
 SMALL = 64 << 10
 """Characters that are kept all the same, so that the news of what was not kept always arrives."""
 
+MOST_HANDLES = 500_000
+"""Handles that one sandbox may leave untaken before it is ended: some 200 MB of the host's."""
+
 REQUESTS_AT_ONCE = 16
 """Started HTTP requests of one sandbox that are under way at the same time; others wait their turn."""
 
@@ -36,6 +39,10 @@ class TaskRefused(Exception):
         self.message = message
 
 
+class HandlesExhausted(Exception):
+    """A sandbox has started more than it may, and taken nothing of it."""
+
+
 class Ledger:
     """What one sandbox has started: handles, their kinds, and what came of them."""
 
@@ -47,8 +54,10 @@ class Ledger:
         self._next = 1
 
     def open(self, kind: str) -> int:
-        """A new handle for work that is about to start."""
+        """A new handle for work that is about to start. Raises `HandlesExhausted`."""
         with self._changed:
+            if len(self._kinds) >= MOST_HANDLES:
+                raise HandlesExhausted(f"more than {MOST_HANDLES:,} tasks and requests that were not taken")
             handle = self._next
             self._next += 1
             self._kinds[handle] = kind
@@ -238,6 +247,8 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(guest, *arguments)
         except Interrupted as interrupted:
             raise WasmtimeError(f"capsule interrupt: {interrupted.reason}") from None
+        except HandlesExhausted as exhausted:
+            raise WasmtimeError(f"capsule error: {exhausted}") from None
         except Exception as error:
             guest.fault = f"{type(error).__name__}: {error}"
             raise WasmtimeError("capsule host function failed") from None

@@ -6,6 +6,7 @@ import time
 import pytest
 import wasmtime
 
+from capsule.runtime.host import guest as guests
 from capsule.runtime.host.guest import Guest, Ledger, enter, guarded
 from capsule.runtime.interrupt import Interrupt, Interrupted
 
@@ -191,3 +192,17 @@ def test_a_host_function_finds_the_guest_of_its_thread():
     for thread in threads:
         thread.join()
     assert found == [True] * 5
+
+
+def test_handles_that_nobody_takes_are_bounded_and_the_sandbox_ends(monkeypatch):
+    monkeypatch.setattr(guests, "MOST_HANDLES", 3)
+    mine = Guest(Interrupt(), services=None)
+    enter(mine)
+    start = guarded(lambda guest: guest.ledger.open("http"))
+    assert [start(None) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(wasmtime.WasmtimeError, match="more than 3 tasks and requests that were not taken"):
+        start(None)
+    assert mine.fault is None  # it is the guest's doing
+    mine.ledger.end(1, "done")
+    mine.ledger.take(1, "http", Interrupt())
+    assert start(None) == 4
