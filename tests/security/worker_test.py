@@ -1,0 +1,341 @@
+"""Attacks on and from worker processes: what an escaped guest finds, and what it can do to its host."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from capsule import run_sync
+from capsule.workers import attempt as attempts
+from capsule.workers import landlock, seccomp
+from capsule.workers.frames import PREFIX, Kind, encode
+from capsule.workers.pool import pool
+from capsule.workers.process import ALLOWANCE
+
+PIDFD_GETFD = 438
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+confined = pytest.mark.skipif(
+    landlock.abi() < landlock.OLDEST_ABI or not seccomp.available(), reason="this kernel does not offer it"
+)
+
+
+@pytest.fixture(autouse=True)
+def no_idle_workers():
+    pool().clear()
+
+
+# What is left to code that has taken a worker over
+
+
+ESCAPED = """
+    import ctypes, os, signal, socket, subprocess, sys, threading
+    sys.path += sys.argv[1:2]
+    from capsule.workers.confinement import confine
+
+    inside, written, outside = sys.argv[2:5]
+    folders = [(os.open(inside, os.O_RDONLY), False), (os.open(written, os.O_RDONLY), True)]
+    confine(folders)
+
+    def attempt(function, *arguments):
+        try:
+            return function(*arguments) is not None
+        except OSError as error:
+            return error.errno in (1, 13, 18) and "refused" or repr(error)
+
+    def on_a_thread(function):
+        said = []
+        thread = threading.Thread(target=lambda: said.append(attempt(function)))
+        thread.start()
+        thread.join()
+        return said[0]
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(function, *arguments):
+        if function(*arguments) < 0:
+            raise OSError(ctypes.get_errno(), "")
+        return True
+
+    print({ATTEMPT})
+"""
+
+
+def escaped(attempt, tmp_path):
+    """What an attempt comes to in a confined process: one folder to read, one to write."""
+    folders = []
+    for name in ("inside", "written", "outside"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("text")
+        folders.append(str(tmp_path / name))
+    root = str(Path(__file__).parent.parent.parent)
+    text = textwrap.dedent(ESCAPED).replace("{ATTEMPT}", attempt)
+    done = subprocess.run(
+        [sys.executable, "-c", text, root, *folders], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done
+    return done.stdout.strip()
+
+
+@confined
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "attempt(open, '/etc/passwd')",
+        "attempt(open, outside + '/file')",
+        "attempt(open, outside + '/new', 'w')",
+        "attempt(open, inside + '/../outside/file')",
+        "on_a_thread(lambda: open(outside + '/file'))",
+        "attempt(os.listdir, outside)",
+        "attempt(os.listdir, '/')",
+        "attempt(open, '/proc/1/environ')",
+        "attempt(open, inside + '/new', 'w')",
+        "attempt(open, inside + '/file', 'a')",
+        "attempt(os.unlink, inside + '/file') or 'refused'",
+        "attempt(os.mkdir, inside + '/new') or 'refused'",
+        "attempt(os.rename, inside + '/file', written + '/moved') or 'refused'",
+        "attempt(os.link, outside + '/file', written + '/linked') or 'refused'",
+        "attempt(os.truncate, outside + '/file', 0) or 'refused'",
+        "attempt(os.chmod, outside, 0o777) or 'refused'",
+        "attempt(os.chown, outside, 1, 1) or 'refused'",
+        "attempt(os.setxattr, outside, 'user.x', b'') or 'refused'",
+        "attempt(os.mkfifo, written + '/fifo') or 'refused'",
+        "attempt(socket.socket)",
+        "attempt(socket.socket, socket.AF_UNIX)",
+        "attempt(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW)",
+        "attempt(socket.socketpair, socket.AF_INET)",
+        "attempt(os.fork)",
+        "attempt(os.execv, '/bin/true', ['true'])",
+        "attempt(subprocess.run, ['/bin/true'])",
+        "attempt(os.posix_spawn, '/bin/true', ['true'], {})",
+        "attempt(os.kill, os.getppid(), 0) or 'refused'",
+        "attempt(os.kill, os.getpid(), signal.SIGCONT) or 'refused'",
+        "attempt(call, libc.ptrace, 16, os.getppid(), 0, 0)",
+        "attempt(call, libc.mount, b'x', b'/mnt', b'tmpfs', 0, None)",
+        "attempt(call, libc.unshare, 0x10000000)",
+        "attempt(call, libc.chroot, inside.encode())",
+        "attempt(call, libc.syscall, 321, 0, None, 0)",
+        "attempt(call, libc.syscall, 434, os.getppid(), 0)",
+        "attempt(call, libc.syscall, 425, 1, None)",
+        "attempt(call, libc.prlimit, 0, 7, None, None)",
+        "attempt(os.setuid, 0) or 'refused'",
+    ],
+)
+def test_what_an_escaped_guest_tries(attempt, tmp_path):
+    assert escaped(attempt, tmp_path) == "refused"
+
+
+@confined
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "open(inside + '/file').read() == 'text'",
+        "os.listdir(inside) == ['file']",
+        "os.listdir(f'/proc/self/fd/{folders[0][0]}') == ['file']",
+        "open(written + '/new', 'w').write('x') == 1",
+        "[os.mkdir(written + '/a'), os.rename(written + '/file', written + '/a/b')] == [None, None]",
+        "on_a_thread(lambda: open(inside + '/file'))",
+        "len(os.urandom(8)) == 8",
+    ],
+)
+def test_what_a_sandbox_was_granted_is_still_there(attempt, tmp_path):
+    assert escaped(attempt, tmp_path) == "True"
+
+
+@linux
+@confined
+def test_a_real_worker_is_confined_and_knows_nothing_of_its_host(attack, monkeypatch):
+    monkeypatch.setenv("CAPSULE_TEST_SECRET", "secret")
+    assert attack("print('x'); return 1").result == 1
+    [idle] = pool().idle
+    process = Path("/proc") / str(idle.pid)
+    status = (process / "status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+    assert b"secret" not in (process / "environ").read_bytes()
+    opened = [str(path.readlink()) for path in (process / "fd").iterdir()]
+    known = ("socket:", "/dev/null", "anon_inode:")
+    assert all(name.startswith(known) or name.endswith(".cwasm") for name in opened), opened
+
+
+# What it can say to its broker
+
+
+class Hijacked:
+    """The channel of a worker, as code that has taken the worker over has it."""
+
+    def __init__(self, worker):
+        libc = ctypes.CDLL(None, use_errno=True)
+        pidfd = os.pidfd_open(worker)
+        try:
+            # The lowest one: what wasmtime opens for itself comes after it.
+            for path in sorted(Path(f"/proc/{worker}/fd").iterdir(), key=lambda path: int(path.name)):
+                if str(path.readlink()).startswith("socket:"):
+                    self.descriptor = libc.syscall(PIDFD_GETFD, pidfd, int(path.name), 0)
+                    if self.descriptor >= 0 and self.is_stream():
+                        return
+            pytest.skip("this user may not take another process's descriptors")
+        finally:
+            os.close(pidfd)
+
+    def is_stream(self):
+        with socket.socket(fileno=os.dup(self.descriptor)) as found:
+            return found.family == socket.AF_UNIX and found.type == socket.SOCK_STREAM
+
+    def say(self, data):
+        while data:
+            try:
+                data = data[os.write(self.descriptor, data) :]
+            except OSError:
+                return
+
+
+def result(attempt, **changes):
+    head = {"attempt": attempt, "fuel": 1, "load_fuel": 1, "load_seconds": 0.0, "seconds": 0.0, **changes}
+    return encode(Kind.RESULT, head, b'{"result": "forged"}')
+
+
+HUGE = PREFIX.pack(2**32 - 1, Kind.OUTPUT, 0)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("said", "error_type"),
+    [
+        (b"\xff" * 10_000, "crash"),
+        (HUGE + b"x" * 1_000_000, "crash"),
+        (PREFIX.pack(50, 99, 0), "crash"),
+        (encode(Kind.START, {"attempt": 1}), "crash"),
+        (encode(Kind.OUTPUT, {"attempt": -1}), "crash"),
+        (encode(Kind.OUTPUT, {}), "crash"),
+        (encode(Kind.RESULT, {"attempt": 1, "fuel": "x"}), "crash"),
+        (encode(Kind.RESULT, {"attempt": 1, "fuel": 10**30}), "crash"),
+        (encode(Kind.REQUEST, {"attempt": 1, "number": 1}, b"\xff"), "crash"),
+        # Of another attempt, or of none: it is not listened to, and its own deadline ends the worker.
+        (b"".join(result(number) for number in range(10**9, 10**9 + 100)), "timeout"),
+        (encode(Kind.LOADED, {"attempt": 10**9}), "timeout"),
+        (encode(Kind.PREPARED, {"attempt": 10**9, "ready": True}) * 1000, "timeout"),
+    ],
+)
+def test_a_worker_that_was_taken_over_says_what_it_should_not(attack, said, error_type):
+    outcome = hijack(attack, said)
+    assert outcome.error["error_type"] == error_type
+    assert attack("return 1").result == 1
+
+
+def hijack(attack, said):
+    outcomes = []
+    ready, done = threading.Event(), threading.Event()
+    options = {"options": "compute='HIGH', timeout='2s'", "on_output": lambda stream, text: ready.set()}
+    body = "print('x', flush=True)\nwhile True: pass"
+    thread = threading.Thread(target=lambda: (outcomes.append(attack(body, **options)), done.set()))
+    thread.start()
+    assert ready.wait(30)
+    [attempt] = pool()._active
+    channel = Hijacked(attempt._worker.pid)
+    try:
+        channel.say(said)
+        assert done.wait(30)
+    finally:
+        os.close(channel.descriptor)
+        thread.join()
+    return outcomes[0]
+
+
+@linux
+def test_fuel_and_time_that_a_worker_claims_are_bounded_by_what_it_had(attack):
+    outcomes = []
+    ready = threading.Event()
+    options = {"options": "compute=1_000_000_000", "on_output": lambda stream, text: ready.set()}
+    body = "print('x', flush=True)\nwhile True: pass"
+    thread = threading.Thread(target=lambda: outcomes.append(attack(body, **options)))
+    thread.start()
+    assert ready.wait(30)
+    [attempt] = pool()._active
+    channel = Hijacked(attempt._worker.pid)
+    try:
+        latest = next(attempts._numbers)  # of this process: the attempt has one just below
+        claims = {"fuel": 2**50, "seconds": 1e8, "load_seconds": 1e8}
+        channel.say(b"".join(result(number, **claims) for number in range(latest - 20, latest)))
+    finally:
+        os.close(channel.descriptor)
+        thread.join()
+    [outcome] = outcomes
+    assert outcome.result == "forged"
+    assert outcome.execution["fuel_consumed"] <= 1_000_000_000
+    assert outcome.execution["duration_ms"] < 60_000
+
+
+# What a guest can make its worker take
+
+
+@linux
+def test_the_host_s_side_of_a_sandbox_is_bounded(component, hostile, project):
+    """Random bytes by the gigabyte are made by the host, outside of the memory that ``ram`` bounds."""
+    path = component(
+        hostile.text(
+            imports="""
+              (import "wasi:random/random@0.2.0" (instance $random
+                (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+              (core module $libc (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+              (core instance $libc (instantiate $libc))
+              (core func $bytes (canon lower (func $random "get-random-bytes")
+                (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+            """,
+            core_imports='(import "host" "bytes" (func $bytes (param i64 i32)))',
+            with_='(with "host" (instance (export "bytes" (func $bytes))))',
+            body="(call $bytes (i64.const 17179869184) (i32.const 512))",
+        ),
+        ram=64 << 20,
+        timeout=20.0,
+    )
+    most, done = 0, threading.Event()
+
+    def look():
+        nonlocal most
+        while not done.wait(0.01):
+            for attempt in list(pool()._active):
+                worker = attempt._worker
+                if worker is not None:
+                    most = max(most, worker.memory())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        started = time.monotonic()
+        envelope = run_sync(path, cwd=project.root)
+    finally:
+        done.set()
+        watcher.join()
+    assert envelope.error["error_type"] in ("crash", "out_of_memory"), envelope
+    assert time.monotonic() - started < 20
+    assert most <= (64 << 20) + ALLOWANCE
+
+
+def test_a_guest_finds_no_descriptor_of_its_worker(attack):
+    envelope = attack("""
+        written = []
+        for descriptor in range(3, 300):
+            try:
+                os.write(descriptor, b"x")
+                written.append(descriptor)
+            except OSError:
+                pass
+        return written
+    """)
+    assert envelope.result == []
+
+
+def test_a_guest_sees_nothing_of_its_worker_s_process(attack):
+    for path in ("/proc/self/fd", "/proc/self/environ", "/dev/fd", "/dev/null", "/sys"):
+        assert attack(f"return os.path.exists({path!r})").result is False
