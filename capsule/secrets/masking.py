@@ -17,16 +17,11 @@ def plain_forms(value: str) -> set[str]:
     import json
     from urllib.parse import quote, quote_plus
 
-    escaped = json.dumps(value)[1:-1]
-    return {
-        value,
-        escaped,
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        escaped.replace("/", "\\/"),
-        quote(value, safe=""),
-        quote(value),
-        quote_plus(value),
-    }
+    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        # Some libraries escape slashes, too, and some what HTML would read.
+        forms |= {escaped, escaped.replace("/", "\\/"), escaped.translate(_NO_HTML)}
+    return forms
 
 
 def all_forms(value: str) -> set[str]:
@@ -50,6 +45,7 @@ def all_forms(value: str) -> set[str]:
     return forms
 
 
+_NO_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 _URL_SAFE = str.maketrans("+/", "-_")
 
 

@@ -45,6 +45,7 @@ _BODY_HEADERS = frozenset(
     {"content-encoding", "content-language", "content-location", "content-type", "digest"}
 )
 # Brotli is left out: its older packages can't bound what a chunk decodes to.
+_TRANSFERS = ("chunked", "identity")
 _CODINGS = ("gzip", "x-gzip", "deflate", "zstd")
 
 
@@ -243,6 +244,8 @@ class Fetcher:
                 request.method, target.path, request.body or None, headers, preload_content=False
             )
             response = connection.getresponse()
+            if response.headers.get("transfer-encoding", "chunked").strip().lower() not in _TRANSFERS:
+                raise RequestFailure("network", "the response has a transfer encoding that was not asked for")
             meter.max_received = 2 * self._max_response_bytes + MAX_HEAD_BYTES
             followed = request.redirects and response.status in _REDIRECTS and "location" in response.headers
             body = b"" if followed else self._read_body(response, meter)
