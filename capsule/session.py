@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.artifact import Artifact, parse
-from capsule.build import build, plan, prefer_snapshot
+from capsule.build import Plan, build, plan, prefer_snapshot
 from capsule.config import CONFIG_NAME
 from capsule.engines import engine_key
 from capsule.environment import environment
@@ -81,11 +81,17 @@ def prepare(
         built = build(prefer_snapshot(planned), progress=progress)
         loaded = load(built.artifact, built.engine, name=project.source.name, progress=progress)
         _remember(identity, loaded)
+    return Prepared(project, loaded, built_from(planned), held_to.limits)
+
+
+def built_from(planned: Plan) -> tuple[Path, ...]:
+    """What decides what a source runs as: the source, the files that it is built from, and settings above it."""
+    project = planned.project
     inputs = tuple(project.base / name for name in planned.inputs.files)
     if project.workspace is not None:
         # The workspace's own settings and artifacts decide what runs next time as much as the project's.
         inputs = (*inputs, project.base / CONFIG_NAME, project.base / STATE_FOLDER)
-    return Prepared(project, loaded, (project.source, *inputs), held_to.limits)
+    return (project.source, *inputs)
 
 
 def start(

@@ -203,7 +203,11 @@ def _make(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: str) -> Preopen | None:
+def granted_folder(grant: FileGrant, real_root: Path, protected: Protected, origin: str) -> Path:
+    """The folder of the host that a grant is about, whether or not it exists.
+
+    Raises `PolicyError` for one that may not be granted, and for what is no folder.
+    """
     relative = PurePosixPath(grant.path)
     if relative.is_absolute() or ".." in relative.parts:
         raise PolicyError(f"allowed_files: {grant.path!r} ({origin}) is not a path below the project root")
@@ -221,13 +225,18 @@ def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: st
             hint=f'grant it read-only ({{"path": "{grant.path}", "mode": "ro"}}), a folder below it, '
             "or set allow_project_writes = true under [limits] in capsule.toml",
         )
-    if not folder.exists():
-        if not grant.writable:
-            return None
-        _make(folder)
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise PolicyError(
             f"allowed_files: {grant.path!r} ({origin}) is not a folder",
             hint="allowed_files takes folders; name the folder that the file lies in",
         )
-    return Preopen(folder, str(PurePosixPath("/") / relative), grant.writable)
+    return folder
+
+
+def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: str) -> Preopen | None:
+    folder = granted_folder(grant, real_root, protected, origin)
+    if not folder.exists():
+        if not grant.writable:
+            return None
+        _make(folder)
+    return Preopen(folder, str(PurePosixPath("/") / grant.path), grant.writable)
