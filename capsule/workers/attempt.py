@@ -30,7 +30,7 @@ from capsule.workers.desk import Desk
 from capsule.workers.frames import Kind
 from capsule.workers.messages import Loaded, Result
 from capsule.workers.pool import pool
-from capsule.workers.process import WorkerDied, WorkerProcess, how_it_ended
+from capsule.workers.process import WorkerDied, WorkerMisbehaved, WorkerProcess, how_it_ended
 
 LOOK = 0.05
 """Seconds between two looks at a worker's memory."""
@@ -136,7 +136,11 @@ class ProcessAttempt:
                         desk.take(message)
         except WorkerDied as died:
             status = pool().discard(worker)
-            failure = Failure("crash", f"the task's worker process ended {how_it_ended(status)}: {died}")
+            if isinstance(died, WorkerMisbehaved):
+                message = f"the task's worker process was ended, as it does not keep to its protocol: {died}"
+            else:
+                message = f"the task's worker process was ended {how_it_ended(status)}"
+            failure = Failure("crash", message)
             if self._cancelled_at is not None:
                 failure = _cancelled()
         else:

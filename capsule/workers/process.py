@@ -45,7 +45,11 @@ MOST_NEWS = 64
 
 
 class WorkerDied(Exception):
-    """The channel ended, or was misused: the process is of no more use."""
+    """The channel has ended: so has the process, or it is of no more use."""
+
+
+class WorkerMisbehaved(WorkerDied):
+    """The worker does not keep to the protocol: somebody else may have it."""
 
 
 class WorkerProcess:
@@ -135,7 +139,7 @@ class WorkerProcess:
         try:
             return [parse(frame) for frame in self._reader.feed(data)]
         except ProtocolError as error:
-            raise WorkerDied(f"it does not keep to the protocol: {error}") from None
+            raise WorkerMisbehaved(str(error)) from None
 
     def settle(self) -> bool:
         """Takes note of what an idle worker has said. Returns whether it is still of use."""

@@ -265,7 +265,7 @@ def test_fuel_and_time_that_a_worker_claims_are_bounded_by_what_it_had(attack):
     try:
         latest = next(attempts._numbers)  # of this process: the attempt has one just below
         claims = {"fuel": 2**50, "seconds": 1e8, "load_seconds": 1e8}
-        channel.say(b"".join(result(number, **claims) for number in range(latest - 20, latest)))
+        channel.say(b"".join(result(number, **claims) for number in range(max(0, latest - 20), latest)))
     finally:
         os.close(channel.descriptor)
         thread.join()
