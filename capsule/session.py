@@ -85,7 +85,7 @@ def prepare(
 
 
 def built_from(planned: Plan) -> tuple[Path, ...]:
-    """What decides what a source runs as: the source, the files that it is built from, and settings above it."""
+    """What decides what runs next time: the source, what it is built from, and the settings above it."""
     project = planned.project
     inputs = tuple(project.base / name for name in planned.inputs.files)
     if project.workspace is not None:
