@@ -59,7 +59,8 @@ def test_one_component_that_takes_long_holds_up_no_other() -> None:
 
 
 def test_a_component_that_many_ask_for_at_once_is_compiled_once() -> None:
-    wanted, said = identity(), []
+    wanted = identity()
+    said: list[str] = []
     together = threading.Barrier(8)
     made: list[Component] = []
 

@@ -10,6 +10,9 @@ WRAPPED = 0xFFFF_0000
 
 OFFSET_FROM_END = 0x1_0000_FFFF
 
+TOO_MUCH_AT_ONCE = "the task handed over more than 128 MiB at once"
+"""wasmtime's own bound; with all copies of the text, one call costs the host some 500 MB at most."""
+
 MEMORY_WORDS = (
     "memory allocation of",
     "out of memory",
@@ -54,6 +57,8 @@ def failure_of_trap(error: Exception, *, stderr_tail: str, limits: dict[str, str
         return Failure("out_of_memory", f"the task needed more than {limits['ram']}")
     if "deadlock detected" in text or "failed to produce a result" in text:
         return Failure("task_error", "the task waits for something that can never happen")
+    if "fuel allocated for hostcalls" in text:
+        return Failure("crash", f"{TOO_MUCH_AT_ONCE}: as a result, or as the argument of a call")
     return Failure("crash", f"the sandbox broke down: {_cause(text)}")
 
 
@@ -74,6 +79,6 @@ def _cause(text: str) -> str:
     """The last line of a wasmtime error that says something: the wasm backtrace comes before it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
-        if "wasm trap" in line or "error" in line.lower():
+        if "wasm trap" in line or ("error" in line.lower() and "backtrace" not in line):
             return line[:300]
     return (lines[-1] if lines else "unknown trap")[:300]

@@ -106,6 +106,27 @@ def test_handles_that_nobody_takes_end_by_fuel(endless_calls, memory_grows_at_mo
     assert seconds < 30
 
 
+@pytest.mark.parametrize(("mebibytes", "taken"), [(128, True), (129, False), (512, False)])
+def test_one_argument_of_hundreds_of_megabytes(
+    component, hostile, project, memory_grows_at_most, mebibytes, taken
+):
+    """wasmtime takes 128 MiB in one call, and no more; with all its copies that is 512 MiB of the host's."""
+    parts = {**HTTP, "imports": HTTP["imports"].replace('"memory") 1)', '"memory") 8192)')}
+    call = f"(drop (call $start (i32.const 0) (i32.const {mebibytes << 20})))"
+    path = component(hostile.text(call, **parts), compute=10**12, timeout=20.0)
+    with memory_grows_at_most((700 if taken else 100) << 20):
+        envelope = run_sync(path, cwd=project.root, isolation="thread")
+    assert envelope.success == taken, envelope
+    if not taken:
+        assert "more than 128 MiB at once" in envelope.error["message"]
+
+
+def test_a_result_of_hundreds_of_megabytes(attack):
+    envelope = attack("return 'x' * 140_000_000", options="compute='HIGH', ram='1GB', timeout='20s'")
+    assert not envelope.success
+    assert "more than 128 MiB at once" in envelope.error["message"], envelope
+
+
 COMPRESS = """
     import { task } from "@capsule-run/sdk";
     import zlib from "node:zlib";
