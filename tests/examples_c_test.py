@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+PAGE = Path(__file__).parent.parent / "docs" / "c.md"
 EXAMPLES = Path(__file__).parent.parent / "examples" / "c"
 
 
@@ -42,3 +44,29 @@ def test_a_library_is_compiled_with_the_program(result):
 
 def test_words_are_counted_in_c_plus_plus(result):
     assert result("words.cpp") == {"the": 3, "and": 2, "cat": 2}
+
+
+def test_the_first_program_of_the_documentation_runs_as_it_stands(project, cli):
+    text = re.search(r"```c\n(// hello\.c\n.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
+    project.write("hello.c", text)
+    assert cli("run", "hello.c", "--json").envelope.unwrap() == "Hello from C"
+
+
+def test_the_snippets_of_the_documentation_compile(project):
+    calls, requests = re.findall(r"```c\n(capsule_\w+ \w+ = .*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    text = f"""
+    #include <capsule.h>
+    CAPSULE_TASK(add) {{ return capsule_return(capsule_arg_long(0) + capsule_arg_long(1)); }}
+    CAPSULE_TASK(main, "allowed_hosts=") {{
+        {calls}
+        {requests}
+        return capsule_return(capsule_array(sum.result, response.error));
+    }}
+    """
+    assert project.run(text, file="main.c").unwrap() == [42, "denied"]
+
+
+def test_the_documentation_names_what_the_header_declares():
+    header = (EXAMPLES.parent.parent / "plugins/capsule-c/sdk/include/capsule.h").read_text("utf-8")
+    for name in set(re.findall(r"`(capsule_\w+)\(", PAGE.read_text("utf-8"))):
+        assert re.search(rf"\b{name}\(", header), name
