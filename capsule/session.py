@@ -72,8 +72,8 @@ def prepare(
     project = open_project(file, cwd, plugins)
     held_to = oversight(project, cwd, plugins, require_signatures=require_signatures)
     if project.source.suffix.lower() == ARTIFACT_SUFFIX:
-        loaded = _load_wasm(project, plugins, progress, held_to.requirements())
-        return Prepared(project, loaded, (project.source,), held_to.limits)
+        read = _load_wasm(project, plugins, progress, held_to.requirements())
+        return Prepared(project, read, (project.source,), held_to.limits)
     planned = plan(project, plugins, progress=progress)
     identity = ("built", str(project.root), planned.key)
     loaded = _recall(identity)

@@ -25,6 +25,8 @@ MOST_SIGNATURES = 16
 ID_BYTES = 16
 SIGNATURE_BYTES = 64
 _ENTRY = ID_BYTES + SIGNATURE_BYTES
+LARGEST_SECTION = 2 + MOST_SIGNATURES * _ENTRY + 32
+"""No section, its name and lengths included, has more bytes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -84,6 +84,11 @@ def new_keys(private: Path, public: Path) -> str:
     return key_id(key.public_key())
 
 
+def holds_private_key(path: Path) -> bool:
+    """Whether a file has a private key in it. Raises `UsageError` when it can't be read."""
+    return b"PRIVATE KEY-----" in _read(path)[0]
+
+
 def read_signing_key(path: Path) -> SigningKey:
     """Reads a private key. Raises `UsageError`, also for one that others could have read."""
     from cryptography.exceptions import UnsupportedAlgorithm

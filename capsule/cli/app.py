@@ -32,7 +32,9 @@ DenyAll = Annotated[
 RequireSignature = Annotated[
     tuple[Path, ...],
     Parameter(
-        name="--require-signature", negative=(), help="A .wasm must be signed by a key of this file. Repeatable."
+        name="--require-signature",
+        negative=(),
+        help="A .wasm must be signed by a key of this file. Repeatable.",
     ),
 ]
 ArgsJson = Annotated[
@@ -170,7 +172,8 @@ def build(
     ] = False,
     watch: Annotated[bool, Parameter(negative=(), help="Build again on every save, until Ctrl-C.")] = False,
     sign: Annotated[
-        tuple[Path, ...], Parameter(negative=(), help="With --export: sign with this private key. Repeatable.")
+        tuple[Path, ...],
+        Parameter(negative=(), help="With --export: sign with this private key. Repeatable."),
     ] = (),
     json: Json = False,
 ) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from capsule.build import Built, Plan
     from capsule.frontend.spec import Diagnostic
     from capsule.project import Project
+    from capsule.signing import SigningKey
     from capsule.workspace.builder import Finish
     from capsule.workspace.selection import Selection
 
@@ -53,6 +54,7 @@ class BuildOptions:
     check: bool = False
     explain: bool = False
     watch: bool = False
+    sign: tuple[Path, ...] = ()
 
 
 def build_command(files: tuple[Path, ...], options: BuildOptions) -> int:
@@ -73,6 +75,7 @@ def build_command(files: tuple[Path, ...], options: BuildOptions) -> int:
             export=options.export,
             snapshot=options.snapshot,
             typecheck=options.typecheck,
+            keys=_signing_keys(options),
             as_json=options.json,
         )
     if options.affected:
@@ -109,7 +112,17 @@ def finish_for(options: BuildOptions) -> Finish | None:
     """What is to be done with each artifact besides."""
     if not (options.export or options.typecheck):
         return None
-    return partial(_finish, export=options.export, typecheck=options.typecheck)
+    keys = _signing_keys(options)
+    return partial(_finish, export=options.export, typecheck=options.typecheck, keys=keys)
+
+
+def _signing_keys(options: BuildOptions) -> tuple[SigningKey, ...]:
+    """The keys, before anything is built: one that can't be used should not cost a build."""
+    if not options.sign:
+        return ()
+    from capsule.signing import read_signing_key
+
+    return tuple(read_signing_key(path) for path in options.sign)
 
 
 def _check_options(options: BuildOptions) -> None:
@@ -123,12 +136,20 @@ def _check_options(options: BuildOptions) -> None:
         raise UsageError(f"{' and '.join(chosen)} don't go together", hint="give one of them")
     if options.since is not None and not options.affected:
         raise UsageError("--since goes with --affected", hint=f"--affected --since {options.since}")
+    if options.sign and not options.export:
+        raise UsageError("--sign goes with --export", hint=f"--export --sign {options.sign[0]}")
     if options.watch and options.affected:
         raise UsageError("--watch builds what a save touches: leave --affected out")
 
 
 def build_files(
-    files: tuple[Path, ...], *, export: bool, snapshot: bool, typecheck: bool, as_json: bool
+    files: tuple[Path, ...],
+    *,
+    export: bool,
+    snapshot: bool,
+    typecheck: bool,
+    keys: tuple[SigningKey, ...] = (),
+    as_json: bool,
 ) -> int:
     """Builds each file and says what came of it. Returns the exit code; raises `CapsuleError`."""
     from capsule.frontend.manager import plugins
@@ -140,7 +161,8 @@ def build_files(
             project = open_project(file, Path.cwd(), plugins())
             if project.source.suffix.lower() == ".wasm":
                 raise UsageError(f"{file} is built already", hint=f"capsule exec {file}")
-            work = partial(_build, project, progress, export=export, snapshot=snapshot, typecheck=typecheck)
+            finish = partial(_finish, export=export, typecheck=typecheck, keys=keys, progress=progress)
+            work = partial(_build, project, progress, snapshot=snapshot, finish=finish)
             built = interruptibly(work)
         _report(built, as_json=as_json)
         if built.types:
@@ -148,7 +170,7 @@ def build_files(
     return code
 
 
-def _build(project: Project, progress: Progress, *, export: bool, snapshot: bool, typecheck: bool) -> _Built:
+def _build(project: Project, progress: Progress, *, snapshot: bool, finish: Finish) -> _Built:
     from capsule.build import build, plan
     from capsule.frontend.manager import plugins
     from capsule.loading import load
@@ -157,7 +179,7 @@ def _build(project: Project, progress: Progress, *, export: bool, snapshot: bool
     built = build(planned, progress=progress)
     # Compiling for this machine is what the first run would wait for.
     load(built.artifact, built.engine, name=project.source.name, progress=progress)
-    exported, types = _finish(planned, built, export=export, typecheck=typecheck, progress=progress)
+    exported, types = finish(planned, built)
     return _Built(planned.source.name, exported or built.path, built.seconds, built.hit, types)
 
 
@@ -167,16 +189,22 @@ def _finish(
     *,
     export: bool,
     typecheck: bool,
+    keys: tuple[SigningKey, ...] = (),
     progress: Callable[[str], None] = lambda message: None,
 ) -> tuple[Path | None, tuple[Diagnostic, ...]]:
-    """Exports an artifact, and checks the types of its source, where that was asked for."""
+    """Exports an artifact, signs it, and checks the types of its source, where that was asked for."""
     from capsule.build import BuildHost, self_contained
     from capsule.frontend.spec import TypeChecker
 
     path = None
     if export:
         path = planned.project.source.with_suffix(".wasm")
-        write_export(path, self_contained(built, progress))
+        data = self_contained(built, progress)
+        if keys:
+            from capsule.signing import sign
+
+            data = sign(data, keys, name=path.name)
+        write_export(path, data)
     types: tuple[Diagnostic, ...] = ()
     if typecheck:
         frontend = planned.frontend

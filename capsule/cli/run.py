@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from capsule.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_TASK_FAILED, EXIT_TERMINATED
+from capsule.cli.ceilings import given_limits
 from capsule.cli.progress import Progress
 from capsule.cli.render import write_envelope, write_event, write_outcome, write_warning
 from capsule.errors import UsageError
@@ -41,6 +42,8 @@ class RunOptions:
     env_file: Path | None = None
     limit: tuple[str, ...] = ()
     watch: bool = False
+    deny_all: bool = False
+    require_signature: tuple[Path, ...] = ()
 
 
 def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> int:
@@ -65,15 +68,19 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
 def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
     """Builds a file, if need be, and starts its task. Raises `CapsuleError`."""
     from capsule.frontend.manager import plugins
-    from capsule.policy.limits import Limits
     from capsule.runtime.isolation import chosen_isolation
     from capsule.session import prepare, start
 
     here = Path.cwd()
     given_args, given_kwargs = read_arguments(args, options.args_json, options.args_file)
-    limits = Limits.parse_arguments(options.limit) if options.limit else None
+    limits = given_limits(
+        options.limit, deny_all=options.deny_all, mount=options.mount, env_file=options.env_file
+    )
+    required = options.require_signature
     with Progress() as progress:
-        prepared = interruptibly(lambda: prepare(file, here, plugins(), progress=progress))
+        prepared = interruptibly(
+            lambda: prepare(file, here, plugins(), progress=progress, require_signatures=required)
+        )
 
     def begin() -> Execution:
         return start(

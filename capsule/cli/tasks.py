@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.cli import EXIT_OK
+from capsule.cli.ceilings import given_limits
 from capsule.cli.progress import Progress
 from capsule.cli.render import write_line
 from capsule.cli.run import interruptibly
+from capsule.cli.values import value_text
+from capsule.oversight import ARTIFACT_SUFFIX, oversight
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS
 from capsule.policy.serial import to_json
 
 if TYPE_CHECKING:
-    from capsule.manifest import Manifest
+    from capsule.artifact import Artifact
 
 
-def list_tasks(file: Path | None, *, limit: tuple[str, ...], as_json: bool) -> int:
+def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = False, as_json: bool) -> int:
     """Lists the tasks of a file with their policies: as declared, and as they take effect."""
     from capsule.build import build, plan
     from capsule.frontend.manager import plugins
@@ -26,30 +29,34 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], as_json: bool) -> i
     from capsule.session import read_artifact
 
     project = open_project(file, Path.cwd(), plugins())
-    limits = project.config.limits
-    if limit:
-        limits = limits.merge(Limits.parse_arguments(limit))
+    given = given_limits(limit, deny_all=deny_all)
+    held_to = oversight(project, Path.cwd(), plugins(), limits=given)
+    limits = held_to.limits
     with Progress() as progress:
 
-        def manifest() -> Manifest:
-            if project.source.suffix.lower() == ".wasm":
-                return read_artifact(project.source).manifest
+        def artifact() -> Artifact:
+            if project.source.suffix.lower() == ARTIFACT_SUFFIX:
+                return read_artifact(project.source, held_to.requirements())
             planned = plan(project, plugins(), progress=progress)
-            return build(planned, progress=progress).artifact.manifest
+            return build(planned, progress=progress).artifact
 
-        found = interruptibly(manifest)
+        found = interruptibly(artifact)
+    declared_tasks = found.manifest.tasks.values()
     if as_json:
-        print(json.dumps([_entry(task, limits) for task in found.tasks.values()]))
+        print(json.dumps([_entry(task, limits) for task in declared_tasks]))
         return EXIT_OK
-    for task in found.tasks.values():
+    if found.signatures:
+        how = "checked" if held_to.signatures else "not checked: 'capsule exec --require-signature' does"
+        write_line(f"signed by {', '.join(one.key_id for one in found.signatures)} ({how})")
+    for task in declared_tasks:
         write_line(f"{task.name}  ({task.location})")
         effective = apply_limits(task.declared, limits, task=task.name, location=task.location)
         for option in OPTIONS:
             value = getattr(effective.policy, option)
             declared = getattr(task.declared.policy, option)
-            cut = "" if value == declared else f"  [declared: {_say(option, declared)}]"
+            cut = "" if value == declared else f"  [declared: {value_text(option, declared)}]"
             origin = effective.origins.get(option, "")
-            write_line(f"  {option:<14} {_say(option, value):<28} {origin}{cut}")
+            write_line(f"  {option:<14} {value_text(option, value):<28} {origin}{cut}")
     return EXIT_OK
 
 
@@ -61,19 +68,3 @@ def _entry(task: Any, limits: Limits) -> dict[str, Any]:
         "declared": to_json(task.declared),
         "effective": to_json(apply_limits(task.declared, limits, task=task.name, location=task.location)),
     }
-
-
-def _say(option: str, value: Any) -> str:
-    if value is None:
-        return "unlimited"
-    if option == "compute":
-        return f"{value:,} fuel"
-    if option == "ram":
-        return f"{value:,} bytes"
-    if option == "timeout":
-        return f"{value:g} s"
-    if option == "allowed_files":
-        return ", ".join(f"{grant.path} ({'rw' if grant.writable else 'ro'})" for grant in value) or "none"
-    if isinstance(value, tuple):
-        return ", ".join(value) or "none"
-    return str(value)
