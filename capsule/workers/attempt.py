@@ -137,10 +137,10 @@ class ProcessAttempt:
         except WorkerDied as died:
             status = pool().discard(worker)
             if isinstance(died, WorkerMisbehaved):
-                message = f"the task's worker process was ended, as it does not keep to its protocol: {died}"
+                why = f", as it does not keep to its protocol: {died}"
             else:
-                message = f"the task's worker process was ended {how_it_ended(status)}"
-            failure = Failure("crash", message)
+                why = f" {how_it_ended(status)}"
+            failure = Failure("crash", f"the task's worker process was ended{why}")
             if self._cancelled_at is not None:
                 failure = _cancelled()
         else:
