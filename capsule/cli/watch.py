@@ -32,7 +32,8 @@ def watch_builds(files: tuple[Path, ...], options: BuildOptions) -> int:
 
     here, saves = Path.cwd(), Saves()
     interests: dict[Member, Interest | None] = {}
-    selection = _selected(files, here)
+    selection, told = _selected(files, here), True
+    failures: dict[Member, str] = {}
     while True:
         # Taken before anything is read: what changes from here on will be seen to have changed.
         states = {member: settings_states(member.source, member.root) for member in selection.members}
@@ -53,8 +54,12 @@ def watch_builds(files: tuple[Path, ...], options: BuildOptions) -> int:
             )
             results = interruptibly(lambda: list(builder.build_all(due, job_count(options.jobs))))  # noqa: B023
         for result in sorted(results, key=lambda result: result.member.name):
-            write_result(result, as_json=options.json)
-        selection = _next(saves, interests, selection, files, here)
+            failure = str(result.error or "")
+            # Looked at once more because of what nobody heard, it fails as before: that was said already.
+            if told or not failure or failures.get(result.member) != failure:
+                write_result(result, as_json=options.json)
+            failures[result.member] = failure
+        selection, told = _next(saves, interests, selection, files, here)
 
 
 def _next(
@@ -63,8 +68,8 @@ def _next(
     selection: Selection,
     files: tuple[Path, ...],
     here: Path,
-) -> Selection:
-    """Waits until a member has to be built, and gives the members of then."""
+) -> tuple[Selection, bool]:
+    """Waits until a member has to be built; gives the members of then, and whether a change was heard."""
     while True:
         folders = _folders(interests, selection)
         told = saves.wait(folders)
@@ -75,10 +80,10 @@ def _next(
                 write_error(error)
             continue
         broken = any(interest is None for interest in interests.values())
-        if (told and broken) or now.members != selection.members:
-            return now
-        if not all(_holds(interest) for interest in interests.values() if interest is not None):
-            return now
+        if broken or now.members != selection.members:
+            return now, told
+        if not all(_holds(interest) for interest in interests.values()):
+            return now, True
 
 
 def _folders(interests: dict[Member, Interest | None], selection: Selection) -> set[str]:
@@ -124,6 +129,7 @@ def watch_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
     once = replace(options, watch=False)
     running: _Running | None = None
     last: str | None = None
+    failure, told = "", True
     try:
         while True:
             states = settings_states(project.source, project.base)
@@ -134,12 +140,15 @@ def watch_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
                 if key != last:
                     _end(running)
                     running = _start(file, args, once)
-                    last = key
+                    last, failure = key, ""
             except CapsuleError as error:
                 _end(running)
                 running, last = None, None
-                write_error(error)
-            _wait(saves, interest, project.base)
+                # Looked at once more because of what nobody heard: the same was said already.
+                if told or str(error) != failure:
+                    write_error(error)
+                failure = str(error)
+            told = _wait(saves, interest, project.base)
     finally:
         _end(running)
 
@@ -154,15 +163,14 @@ def _read(
     return f"{prospect.planned.key} {states}", interest_in(prospect, states)
 
 
-def _wait(saves: Saves, interest: Interest | None, base: Path) -> None:
+def _wait(saves: Saves, interest: Interest | None, base: Path) -> bool:
+    """Waits until the program has to be read again; True when a change was heard, and not only suspected."""
     while True:
-        folders = interest.folders() if interest is not None else all_folders(base)
-        told = saves.wait(folders)
+        told = saves.wait(interest.folders() if interest is not None else all_folders(base))
         if interest is None:
-            if told:
-                return
-        elif not interest.holds():
-            return
+            return told
+        if not interest.holds():
+            return True
 
 
 def _start(file: Path | None, args: tuple[str, ...], options: RunOptions) -> _Running:
