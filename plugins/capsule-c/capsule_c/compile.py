@@ -36,6 +36,7 @@ from capsule_c.toolchain import (
 )
 
 _ERROR = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<message>.*)$", re.M)
+_INCLUDED = re.compile(r"^In file included from (?P<file>[^\s:/][^:\n]*):(?P<line>\d+)", re.M)
 _UNDEFINED = re.compile(r"undefined symbol: (?P<symbol>\S+)")
 _DUPLICATE = re.compile(r"duplicate symbol: (?P<symbol>.+)")
 _TASK = "capsule_task_"
@@ -112,7 +113,7 @@ def _compile(toolchain: Toolchain, program: Program, unit: _Unit, folder: Path) 
         command,
         cwd=folder / "project",
         scratch=folder / "scratch",
-        timeout=FIRST_SECONDS if cpp else COMPILE_SECONDS,
+        timeout=COMPILE_SECONDS,
     )
     listed = _check_read(toolchain, unit, folder)
     if done.status != 0:
@@ -160,11 +161,15 @@ def _compile_error(output: str, unit: _Unit) -> BuildError:
     hint = None
     if "inline assembly is disabled" in message:
         hint = "inline assembly can read any file of the machine that compiles, so programs can't use it"
-    file = posixpath.normpath(found["file"])
+    # An error in a header of the toolchain's happened where the program includes it.
+    place = found
+    if found["file"].startswith("/"):
+        place = [*_INCLUDED.finditer(output, 0, found.start()), found][-2:][0]
+    location = Location(posixpath.normpath(place["file"]), int(place["line"]))
     count = len(_ERROR.findall(output))
     if count > 1:
         message += f" (and {count - 1} more)"
-    return BuildError(message, hint=hint, location=Location(file, int(found["line"])), traceback=output)
+    return BuildError(message, hint=hint, location=location, traceback=output)
 
 
 def _link(

@@ -64,6 +64,19 @@ def test_errors_of_the_compiler_have_file_and_line(project, host):
     assert str(error.location) == "a.h:2"
 
 
+def test_an_error_of_a_header_of_the_toolchain_is_where_it_is_included(project, host):
+    error = refused(
+        project, host, f'{START}#include "a.h"\n{TASK}', "Setjmp", files={"a.h": "\n#include <setjmp.h>\n"}
+    )
+    assert str(error.location) == "a.h:2"
+
+
+def test_a_socket_is_none_of_the_functions_that_are_there(project, host):
+    text = f"""{START}#include <sys/socket.h>
+    CAPSULE_TASK(main) {{ return capsule_return((int)send(1, "x", 1, 0)); }}"""
+    refused(project, host, text, "not there: wasi_snapshot_preview1 sock_send")
+
+
 def test_a_header_that_is_nowhere_is_named(project, host):
     refused(project, host, f'{START}#include "nowhere.h"\n{TASK}', "nowhere.h", line=2)
 

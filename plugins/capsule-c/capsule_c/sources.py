@@ -61,6 +61,9 @@ class _Reader:
         """A file of the project. Raises `BuildError` when it is none, or too much."""
         if name in self.files:
             return self.files[name]
+        if name.startswith(("-", "@")):
+            # The compiler would take the one for an option, and the other for a file of options.
+            raise BuildError(f"the name {name} begins with {name[0]}", hint="rename it", location=location)
         path = self.root / name
         real = Path(os.path.realpath(path))
         if not real.is_relative_to(self.root):
@@ -220,7 +223,7 @@ def _patterns(key: str, value: object, location: Location) -> list[str]:
             f"{key} is not a list of paths", hint=f'// capsule: {key} = ["lib"]', location=location
         )
     for one in value:
-        if one.startswith(("/", "\\", "~")) or ".." in one.split("/"):
+        if one.startswith(("/", "\\", "~", "-", "@")) or ".." in one.split("/"):
             raise BuildError(f"{one} is not below {location.file}", location=location)
     return value
 

@@ -122,6 +122,13 @@ def test_a_program_that_is_too_large_is_refused(project, monkeypatch):
     refused(project, '#include "b.h"', "more than 1 files", files={"b.h": ""})
 
 
+@pytest.mark.parametrize("name", ["@options.c", "-o.c"])
+def test_a_name_that_the_compiler_takes_for_something_else_is_refused(project, name):
+    with pytest.raises(BuildError, match="begins with"):
+        read(project, {name: ""}, name)
+    refused(project, '// capsule: sources = ["*.c"]', "begins with", files={name: ""})
+
+
 def test_a_folder_and_a_device_are_no_files(project):
     (project.root / "folder.c").mkdir()
     refused(project, '// capsule: sources = ["folder.c"]', "not a file")
