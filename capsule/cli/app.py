@@ -58,6 +58,8 @@ app = App(
 )
 cache_app = App(name="cache", help="What is stored, and how to get rid of it.", help_format="plaintext")
 app.command(cache_app)
+plugin_app = App(name="plugin", help="Frontends for other languages.", help_format="plaintext")
+app.command(plugin_app)
 keys_app = App(name="keys", help="Keys that artifacts are signed with.", help_format="plaintext")
 app.command(keys_app)
 
@@ -376,6 +378,22 @@ def pull(
     from capsule.cli.cache_remote import pull as download
 
     return download(files, as_json=json)
+
+
+@plugin_app.command
+def new(
+    name: Annotated[str, Parameter(help="The language: small letters and digits. It is the suffix, too.")],
+    /,
+    *,
+    folder: Annotated[Path | None, Parameter(help="Where to write it; capsule-NAME by default.")] = None,
+) -> int:
+    """Writes a working frontend plugin, with its tests, to start from.
+
+    Example: capsule plugin new mylang
+    """
+    from capsule.cli.plugin import new as write
+
+    return write(name, folder=folder)
 
 
 app.register_install_completion_command()
