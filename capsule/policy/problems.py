@@ -43,6 +43,7 @@ def name_hint(name: str, valid: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = list(valid)
-    near = get_close_matches(name[:SHOWN].lower(), names, n=1)
+    lowered = {one.lower(): one for one in names}
+    near = [lowered[one] for one in get_close_matches(name[:SHOWN].lower(), lowered, n=1)]
     listed = f"valid names are {', '.join(names)}"
     return f'did you mean "{near[0]}"? {listed}' if near else listed

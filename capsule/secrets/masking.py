@@ -17,7 +17,7 @@ def plain_forms(value: str) -> set[str]:
     import json
     from urllib.parse import quote, quote_plus
 
-    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    forms = {value, quote(value, safe=""), quote(value), quote_plus(value), quote(value, safe=_PATH)}
     for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         # Some libraries escape slashes, too, and some what HTML would read.
         forms |= {escaped, escaped.replace("/", "\\/"), escaped.translate(_NO_HTML)}
@@ -45,6 +45,7 @@ def all_forms(value: str) -> set[str]:
     return forms
 
 
+_PATH = "/?:@!$&'()*+,;=-._~%[]"
 _NO_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 _URL_SAFE = str.maketrans("+/", "-_")
 
