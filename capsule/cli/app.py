@@ -380,8 +380,8 @@ def pull(
     return download(files, as_json=json)
 
 
-@plugin_app.command
-def new(
+@plugin_app.command(name="new")
+def new_plugin(
     name: Annotated[str, Parameter(help="The language: small letters and digits. It is the suffix, too.")],
     /,
     *,
