@@ -67,7 +67,8 @@ def _event_line(event: Event) -> str | None:
     match event:
         case events.TaskStarted():
             by = "" if event.parent is None else f", for #{event.parent}"
-            return f"[#{event.task} {event.name}] accepted{by}"
+            cuts = "".join(f"\n[#{event.task}] {cut}" for cut in _cuts(event.policy))
+            return f"[#{event.task} {event.name}] accepted{by}{cuts}"
         case events.AttemptStarted():
             again = "" if event.attempt == 1 else f" (attempt {event.attempt})"
             return f"[#{event.task}] running{again}"
@@ -84,6 +85,12 @@ def _event_line(event: Event) -> str | None:
             came = event.failure if event.status is None else str(event.status)
             return f"[#{event.task}] {event.method} {event.url}: {came}, {event.duration * 1000:.0f} ms"
     return None
+
+
+def _cuts(policy: str) -> list[str]:
+    """Which options of a task a ceiling has cut: a task finds no more of them than that they aren't there."""
+    origins = json.loads(policy)["origins"]
+    return [f"{option}: {origin}" for option, origin in origins.items() if ", capped by " in origin]
 
 
 def _pretty(result: Any) -> str:

@@ -122,7 +122,7 @@ class Limits:
         stay as declared, and so do sub-tasks: they are the same file's, under the same ceilings.
         """
         nothing: dict[str, Any] = dict.fromkeys(GRANTS, ())
-        return cls(**nothing, origins=dict.fromkeys(GRANTS, "--deny-all"))
+        return cls(**nothing, origins={name: f"--deny-all {name}" for name in GRANTS})
 
     def merge(self, other: Limits) -> Limits:
         """The narrower of both, value by value; a value that only one of them has set is taken."""
@@ -169,7 +169,8 @@ def apply_limits(
         if value == wanted:
             continue
         origin = declared.origins.get(option, BUILT_IN)
-        if limits.on_exceed == "refuse" and origin != BUILT_IN:
+        # An artifact's origins are a claim: a value is built in only if it is the one that is.
+        if limits.on_exceed == "refuse" and (origin != BUILT_IN or wanted != getattr(_DEFAULTS, option)):
             whose = f"task {show(task)}: " if task is not None else ""
             raise PolicyError(
                 f"{whose}{option} = {_say(wanted)} ({origin}) is over the ceiling {_say(ceiling)}, "
@@ -270,3 +271,4 @@ _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
 }
 _COUNTS = ("max_retries", "depth", "tasks", "concurrency", "http_requests")
 _UNSET = Limits()
+_DEFAULTS = Policy()
