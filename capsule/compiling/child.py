@@ -54,6 +54,7 @@ def _bound(memory: int, cpu_seconds: int, largest: int) -> None:
         resource.RLIMIT_CPU: cpu_seconds,
         resource.RLIMIT_FSIZE: largest,
         # What is written to, without what is only set aside: an allocator reserves far more than it uses.
+        # macOS knows this limit and does not keep it: there, time is the only bound.
         resource.RLIMIT_DATA: memory,
     }
     for kind, wanted in limits.items():
