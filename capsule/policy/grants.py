@@ -71,7 +71,7 @@ def parse_path(value: object, option: str, location: Location | None = None) -> 
 
 
 def parse_hosts(value: object, option: str, location: Location | None = None) -> tuple[str, ...]:
-    """Host patterns: ``*``, ``*.example.com``, names and addresses; all but ``*`` may have a ``:port``.
+    """Host patterns: ``*``, ``*.example.com``, names and addresses; all of them may have a ``:port``.
 
     They come back lower-case and in punycode, without a trailing dot, IPv6 addresses in brackets and
     in their short form (``[::1]:8080``).
@@ -102,9 +102,7 @@ def parse_secrets(value: object, option: str, location: Location | None = None) 
 
 def is_env_name(name: object) -> bool:
     """Whether this can be the name of an environment variable that a task declares."""
-    return (
-        isinstance(name, str) and len(name) <= MAX_ENV_NAME and re.fullmatch(_ENV_NAME, name) is not None
-    )
+    return isinstance(name, str) and len(name) <= MAX_ENV_NAME and re.fullmatch(_ENV_NAME, name) is not None
 
 
 def _items(
@@ -137,12 +135,10 @@ def _host_pattern(item: object, option: str, location: Location | None) -> str:
         raise invalid(option, item, "not a host", accepted, location)
     if "://" in item or "/" in item:
         raise invalid(option, item, "a host has no scheme and no path", accepted, location)
-    if item == "*":
-        return item
     host, port = _split_port(item)
     if port and not (re.fullmatch("[1-9][0-9]{0,4}", port) and int(port) <= 65535):
         raise invalid(option, item, "not a port between 1 and 65535", accepted, location)
-    canonical = _canonical_host(host)
+    canonical = host if host == "*" else _canonical_host(host)
     if canonical is None:
         raise invalid(option, item, "not a host", accepted, location)
     return f"{canonical}:{port}" if port else canonical
