@@ -16,7 +16,7 @@ EXIT_TERMINATED = 143
 
 def main() -> None:
     """The ``capsule`` command."""
-    if sys.argv[1:2] in (["run"], ["exec"]):
+    if sys.argv[1:2] in (["run"], ["exec"], ["worker"]):
         from capsule.workers.spawner import start_early
 
         start_early()

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsule.workers import frames
@@ -11,6 +11,7 @@ HEADS = st.dictionaries(st.text(max_size=8), st.none() | st.integers() | st.text
 FRAMES = st.builds(Frame, st.sampled_from(Kind), HEADS, st.binary(max_size=200))
 
 
+@settings(deadline=None)
 @given(st.lists(FRAMES, max_size=6), st.lists(st.integers(1, 50), min_size=1, max_size=40))
 def test_frames_arrive_as_they_were_sent_however_they_are_cut(sent, cuts):
     data = b"".join(encode(frame.kind, frame.head, frame.body) for frame in sent)
@@ -22,6 +23,7 @@ def test_frames_arrive_as_they_were_sent_however_they_are_cut(sent, cuts):
     assert got == sent
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=10))
 def test_whatever_comes_is_frames_or_a_protocol_error(pieces):
     reader = FrameReader(1000)
@@ -34,6 +36,7 @@ def test_whatever_comes_is_frames_or_a_protocol_error(pieces):
         pass
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(0, 2**32 - 1))
 def test_a_frame_over_its_bounds_is_refused_at_its_first_bytes(length, kind, head_length):
     reader = FrameReader(1000)

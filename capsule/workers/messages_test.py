@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsule.runtime.traps import Failure
@@ -37,6 +37,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(Kind),
     st.dictionaries(NAMES | st.text(max_size=5), JSON, max_size=10),
