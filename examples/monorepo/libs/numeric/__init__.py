@@ -1,0 +1,1 @@
+"""Sums of money and of samples, shared by the Python members."""

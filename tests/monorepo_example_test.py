@@ -1,0 +1,68 @@
+"""The monorepo among the examples does what its README says, in a copy of its folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from capsule import run_sync
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "monorepo"
+
+RESULTS = {
+    "agents/classify/main.ts": "question",
+    "agents/research/planner/main.py": ["look up papers", "look up sandboxes"],
+    "agents/research/reader/main.ts": 13 / 3,
+    "agents/summarise/main.py": "Sandboxes are cheap.",
+    "agents/translate/main.py": "gut Morgen Welt",
+    "kernels/checksum/main.c": "1541148634",
+    "kernels/mandelbrot/main.c": "3811",
+    "kernels/primes/main.c": "78498",
+    "services/invoices/main.py": {"invoices": 2, "total": "142.79"},
+    "services/mail/main.py": "The build is green.",
+    "services/quotes/main.ts": {"mean": 176, "median": 102.5},
+    "services/reports/main.py": ["ink: 4.50", "paper: 7.50"],
+    "services/search/main.ts": "sandboxes",
+}
+
+
+@pytest.fixture
+def monorepo(project):
+    leave_out = shutil.ignore_patterns(".capsule", "node_modules")
+    shutil.copytree(EXAMPLE, project.root, dirs_exist_ok=True, ignore=leave_out)
+    return project
+
+
+@pytest.fixture
+def states(cli):
+    def build():
+        done = cli("build", "--json")
+        assert done.status == 0, done
+        rows = [json.loads(line) for line in done.stdout.splitlines()[:-1]]
+        return {row["member"]: row["state"] for row in rows}
+
+    return build
+
+
+def test_every_member_builds_once_and_a_shared_file_touches_only_its_users(monorepo, states):
+    assert states() == dict.fromkeys(RESULTS, "built")
+    assert states() == dict.fromkeys(RESULTS, "hit")
+    with (monorepo / "libs/text/words.py").open("a") as file:
+        file.write("# changed\n")
+    built = [name for name, state in states().items() if state == "built"]
+    users = [name for name in RESULTS if "libs.text" in (monorepo / name).read_text()]
+    assert built == sorted(users)
+    assert len(built) == 5
+    with (monorepo / "libs/c/digits.h").open("a") as file:
+        file.write("/* changed */\n")
+    assert sorted(name for name, state in states().items() if state == "built") == [
+        name for name in RESULTS if name.endswith(".c")
+    ]
+
+
+@pytest.mark.parametrize("member", RESULTS)
+def test_every_member_runs(monorepo, member):
+    assert run_sync(monorepo / member, cwd=monorepo.root).unwrap() == RESULTS[member]
