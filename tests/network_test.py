@@ -134,6 +134,27 @@ def test_a_limit_of_sub_tasks_names_its_place(project, limit, rule):
     )
 
 
+def test_a_folder_that_cannot_be_granted_names_its_place(project):
+    (project / "link").symlink_to("/usr")
+    envelope = project.run(
+        """
+        from capsule import task
+
+        @task(name="reader", allowed_files=["link"])
+        def reader():
+            return 1
+
+        @task(name="main")
+        def main():
+            return reader().error
+        """
+    )
+    said = envelope.unwrap()["message"]
+    assert "allowed_files" in said
+    assert "main.py:3" in said
+    assert refusals(project) == [("allowed_files", said)]
+
+
 @pytest.mark.parametrize(
     ("options", "body", "words"),
     [
@@ -147,3 +168,14 @@ def test_a_limit_of_a_task_names_its_place(project, options, body, words):
     )
     for word in words:
         assert word in envelope.error["message"], envelope
+
+
+def test_limits_of_results_and_output_name_themselves(project):
+    text = (
+        "from capsule import task\n\n@task\ndef main(size):\n    print('x' * size)\n    return 'x' * size\n"
+    )
+    heard = []
+    limits = {"result_bytes": 1000, "output_bytes": 1000}
+    envelope = project.run(text, 5000, limits=limits, on_output=lambda stream, text: heard.append(text))
+    assert "[limits] result_bytes" in envelope.error["message"]
+    assert "[limits] output_bytes" in "".join(heard)

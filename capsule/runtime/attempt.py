@@ -265,7 +265,8 @@ def outcome_not_kept(envelope: Mapping[str, Any]) -> str:
 
 def too_large(size: int, most: int) -> Failure:
     """The failure for a result that takes ``size`` bytes."""
-    return Failure("result_too_large", f"the result takes {size} bytes as JSON; at most {most} are allowed")
+    message = f"the result takes {size} bytes as JSON; at most {most} are allowed ([limits] result_bytes)"
+    return Failure("result_too_large", message)
 
 
 def read_answer(answer: str, result_bytes: int) -> tuple[Any, Failure | None]:

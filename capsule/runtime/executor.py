@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from capsule.errors import CapsuleError, UsageError
+from capsule.errors import CapsuleError, PolicyError, UsageError
 from capsule.outcome import Envelope
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import TaskPolicy
@@ -191,6 +191,8 @@ class Run:
         try:
             child.prepare()
         except CapsuleError as error:
+            rule = "allowed_files" if isinstance(error, PolicyError) else "env_variables"
+            self.emit(events.Refused(self.id, child.number, time.time(), rule, str(error)))
             child.end_unstarted(Failure("permission_denied", str(error)))
         else:
             child.submit()

@@ -48,6 +48,6 @@ class Capture:
             text = self._decoders[stream].decode(kept)
             if len(kept) < len(data) and not self._noted:
                 self._noted = True
-                text += f"\n[capsule: output over {self._limit} bytes is not kept]\n"
+                text += f"\n[capsule: output over {self._limit} bytes is not kept ([limits] output_bytes)]\n"
         if text:
             self._emit(stream, text)

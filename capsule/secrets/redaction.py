@@ -40,7 +40,8 @@ class RedactedSink:
     def __init__(self, masker: Masker, sinks: tuple[events.Sink, ...]) -> None:
         self._masker = masker
         self._sinks = sinks
-        self._lock = threading.Lock()
+        # What a listener does may lead to the next event, on the same thread.
+        self._lock = threading.RLock()
         self._streams: dict[tuple[int, str], MaskedStream] = {}
         self._under_way: set[int] = set()
 
