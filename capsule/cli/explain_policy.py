@@ -177,7 +177,7 @@ def _write_terminal(parts: list[tuple[str, str, list[Row]]]) -> None:
     for name, place, rows in parts:
         console.print(Text.assemble((escape(name), "bold"), "  ", (escape(place), "dim")))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(style="cyan", overflow="fold")
+        table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")
         table.add_column(overflow="fold")
         for label, value, origin in rows:
