@@ -63,6 +63,19 @@ def test_every_member_builds_once_and_a_shared_file_touches_only_its_users(monor
     ]
 
 
+def test_in_every_language_two_checkouts_give_the_same_bytes(monorepo, states, cli, tmp_path):
+    other = tmp_path / "a checkout" / "somewhere else"
+    shutil.copytree(monorepo.root, other)
+    states()
+    assert cli("build", cwd=other).status == 0
+    artifacts = [
+        {path.name: path.read_bytes() for path in (root / ".capsule/wasm").glob("*.wasm")}
+        for root in (monorepo.root, other)
+    ]
+    assert len(artifacts[0]) == len(RESULTS)
+    assert artifacts[0] == artifacts[1]
+
+
 @pytest.mark.parametrize("member", RESULTS)
 def test_every_member_runs(monorepo, member):
     assert run_sync(monorepo / member, cwd=monorepo.root).unwrap() == RESULTS[member]
