@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +127,20 @@ def test_a_failed_member_does_not_stop_the_others_and_says_where(monorepo, cli, 
     assert "error: services/mail/main.py:1: " in done.stderr
     assert "error: agents/deep/main.ts:1: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_problem_matchers_of_the_documentation_find_file_line_and_message(monorepo, cli):
+    monorepo.write("services/mail/main.py", "\ndef main(:\n    pass\n")
+    stderr = cli("build").stderr
+    page = (Path(__file__).parent.parent / "docs/monorepo.md").read_text()
+    patterns = [
+        json.loads(f'"{text}"') for text in re.findall(r'"regexp": "(.*?)", "file": 1, "line": 2', page)
+    ]
+    assert len(patterns) == 2
+    for pattern in patterns:
+        [(file, line, message)] = re.findall(pattern, stderr, re.MULTILINE)
+        assert (file, line) == ("services/mail/main.py", "2")
+        assert "syntax" in message
 
 
 def test_a_plugin_that_breaks_on_one_member_is_that_members_error(monorepo, python):

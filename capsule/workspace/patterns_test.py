@@ -47,10 +47,9 @@ def test_braces_keep_the_order_in_which_they_were_written():
 def test_whatever_is_no_list_of_patterns_is_refused_and_nothing_else_happens(value):
     try:
         patterns = parse_patterns(value, "members")
-    except PolicyError as error:
-        assert error.hint
-    else:
-        assert list(patterns) == value
+    except PolicyError:
+        return
+    assert list(patterns) == value
 
 
 @pytest.fixture(scope="module")
