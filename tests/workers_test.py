@@ -481,6 +481,29 @@ def test_a_program_that_forks_has_workers_of_its_own_in_the_child(project, busy,
     )
 
 
+def test_many_threads_can_be_the_first_to_run_something(project, busy, python):
+    done = python(
+        """
+        import sys, threading
+        sys.setswitchinterval(1e-6)
+        from capsule import run_sync
+        from capsule.workers import pool
+
+        pools, together = set(), threading.Barrier(16)
+
+        def one():
+            together.wait()
+            pools.add(pool.pool())
+
+        threads = [threading.Thread(target=one) for _ in range(16)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(len(pools), run_sync("busy.py", on_output=lambda *said: None).result)
+        """
+    )
+    assert done.stdout == "1 return\n", done
+
+
 def test_a_module_beside_the_program_is_not_imported_by_workers(project, busy, python):
     for name in ("json.py", "wasmtime.py", "sitecustomize.py", "capsule.py"):
         project.write(name, "open('planted', 'w').close()")

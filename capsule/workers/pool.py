@@ -88,7 +88,9 @@ class Pool:
         with ExitStack() as stack:
             folders = [(stack.enter_context(held(each.host)), each.writable) for each in preopens]
             facts = [(os.fstat(descriptor), writable) for descriptor, writable in folders]
-            kind = Kind(code.key, tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts))
+            kind = Kind(
+                _identity(code), tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts)
+            )
             worker = self._take(kind, wanted)
             if worker is None:
                 worker = self._spawn(code, kind, folders)
@@ -176,10 +178,10 @@ class Pool:
         with theirs:
             try:
                 try:
-                    pid = self._fork(code, theirs, folders)
+                    pid = self._fork(code, kind, theirs, folders)
                 except SpawnError:
                     code.component()  # makes it anew, if it is for another machine's CPU
-                    pid = self._fork(code, theirs, folders)
+                    pid = self._fork(code, kind, theirs, folders)
             except BaseException:
                 ours.close()
                 raise
@@ -187,10 +189,12 @@ class Pool:
             self._kinds[pid] = kind
         return WorkerProcess(self.spawner, pid, ours)
 
-    def _fork(self, code: CompiledCode, channel: socket.socket, folders: Sequence[tuple[int, bool]]) -> int:
+    def _fork(
+        self, code: CompiledCode, kind: Kind, channel: socket.socket, folders: Sequence[tuple[int, bool]]
+    ) -> int:
         file = _open_code(code)
         try:
-            return self.spawner.spawn(channel, code.key, file, folders)
+            return self.spawner.spawn(channel, kind.code, file, folders)
         finally:
             os.close(file)
 
@@ -209,6 +213,15 @@ class Pool:
                 self._start_sweep()
         for each in old:
             self.discard(each.worker)
+
+
+def _identity(code: CompiledCode) -> str:
+    """What compiled code is called among workers: another name when its file was replaced."""
+    try:
+        facts = None if code.file is None else code.file.stat()
+    except OSError:  # removed since it was found
+        facts = None
+    return str(code.key) if facts is None else f"{code.key} {facts.st_ino} {facts.st_mtime_ns}"
 
 
 def _open_code(code: CompiledCode) -> int:
@@ -243,9 +256,17 @@ def _choose(fitting: Sequence[_Idle], wanted: object | None) -> _Idle | None:
     return None
 
 
-@lru_cache(maxsize=1)
+_making = threading.Lock()
+
+
 def pool() -> Pool:
     """The pool of this process. A process that is forked from it gets a pool of its own."""
+    with _making:  # many threads may be the first
+        return _pool()
+
+
+@lru_cache(maxsize=1)
+def _pool() -> Pool:
     made = Pool()
     atexit.register(made.close)
     os.register_at_fork(after_in_child=lambda: _forget(made))
@@ -253,5 +274,7 @@ def pool() -> Pool:
 
 
 def _forget(inherited: Pool) -> None:
+    global _making
+    _making = threading.Lock()
     atexit.unregister(inherited.close)
-    pool.cache_clear()
+    _pool.cache_clear()

@@ -168,17 +168,27 @@ class Spawner:
             process.wait()
 
 
-@lru_cache(maxsize=1)
+_making = threading.Lock()
+
+
 def spawner() -> Spawner:
     """The spawner of this process. A process that is forked from it gets one of its own."""
+    with _making:  # many threads may be the first
+        return _spawner()
+
+
+@lru_cache(maxsize=1)
+def _spawner() -> Spawner:
     made = Spawner()
     os.register_at_fork(after_in_child=lambda: _forget(made))
     return made
 
 
 def _forget(inherited: Spawner) -> None:
+    global _making
+    _making = threading.Lock()
     inherited.forget()
-    spawner.cache_clear()
+    _spawner.cache_clear()
 
 
 def start_early() -> None:
