@@ -130,7 +130,7 @@ def test_a_failed_member_does_not_stop_the_others_and_says_where(monorepo, cli, 
 
 
 def test_the_problem_matchers_of_the_documentation_find_file_line_and_message(monorepo, cli):
-    monorepo.write("services/mail/main.py", "\ndef main(:\n    pass\n")
+    monorepo.write("services/mail/main.py", "X = 1\ndef main(:\n    pass\n")
     stderr = cli("build").stderr
     page = (Path(__file__).parent.parent / "docs/monorepo.md").read_text()
     patterns = [
