@@ -262,7 +262,7 @@ def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[
             first: Location = tasks[declaration.name].location
             raise BuildError(
                 f"the task {declaration.name!r} is declared twice; the first time at {first}",
-                hint="give one of them another name: @task(name=...)",
+                hint="give one of them another name",
                 location=declaration.location,
             )
         policy = declared_policy(declaration.options, declaration.location, project.config.defaults)
