@@ -10,6 +10,7 @@ EXIT_OK = 0
 EXIT_TASK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUILD_FAILED = 3
+EXIT_DEFECT = 70
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -20,7 +21,7 @@ def main() -> None:
         from capsule.workers.spawner import start_early
 
         start_early()
-    from capsule.cli.app import dispatch
+    from capsule.cli.dispatch import dispatch
 
     code = dispatch(sys.argv[1:])
     session = sys.modules.get("capsule.session")

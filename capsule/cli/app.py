@@ -1,17 +1,11 @@
-"""The commands and their options (cyclopts), and how errors become exit codes."""
+"""The commands and their options (cyclopts)."""
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
-
-from capsule.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE
-from capsule.errors import CapsuleError
+from cyclopts import App, Parameter
 
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), help="One line of JSON on stdout, nothing else.")
@@ -397,52 +391,3 @@ def new_plugin(
 
 
 app.register_install_completion_command()
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM): it ends as it does on Ctrl-C, leaving nothing behind."""
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise Terminated
-
-
-def dispatch(arguments: Sequence[str]) -> int:
-    """Runs a command line and returns the exit code. Never raises, but for `SystemExit`."""
-    from capsule.cli.render import write_error, write_warning
-    from capsule.remote.notices import show_with
-
-    show_with(write_warning)
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        try:
-            result = app(
-                list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
-            )
-        finally:
-            _warn_of_broken_plugins(write_warning)
-        return result if isinstance(result, int) else EXIT_OK
-    except CapsuleError as error:
-        write_error(error)
-        return error.exit_code
-    except CycloptsError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\nhint: capsule --help\n")
-        return EXIT_USAGE
-    except Terminated:
-        return EXIT_TERMINATED
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return EXIT_USAGE
-
-
-def _warn_of_broken_plugins(warn: object) -> None:
-    """Says which plugins can't be used, if a command has looked at them."""
-    from capsule.frontend import manager
-
-    loaded = manager.plugins.cache_info().currsize and "all" in manager.plugins().__dict__
-    if loaded and callable(warn):
-        for plugin in manager.plugins().broken:
-            name = f"{plugin.name!r} ({plugin.distribution})"
-            warn(f"the plugin {name} is broken and was skipped: {plugin.problem}")

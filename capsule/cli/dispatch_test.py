@@ -1,0 +1,89 @@
+"""Plain command lines are read without cyclopts, to the same effect."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capsule.cli import run as run_module
+from capsule.cli.app import app
+from capsule.cli.dispatch import dispatch, plain_run
+from capsule.cli.run import RunOptions
+
+WORDS = st.one_of(
+    st.sampled_from(
+        ["main.py", "a", "", "1", "--json", "--verbose", "-v", "--", "-", "--task", "--no-json", "--jsonx"]
+    ),
+    st.text(max_size=6),
+)
+
+
+@given(st.lists(WORDS, max_size=5))
+def test_a_plain_run_asks_for_what_cyclopts_would_read(words):
+    plain = plain_run(["run", *words])
+    if plain is None:
+        return
+    asked: list[Any] = []
+
+    def run_file(*given: Any) -> int:
+        asked.append(given)
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "run_file", run_file)
+        app(["run", *words], exit_on_error=False, print_error=False, result_action="return_value")
+    file, args, flags = plain
+    verbose = not flags.isdisjoint(("--verbose", "-v"))
+    assert asked == [(file, args, RunOptions(json="--json" in flags, verbose=verbose))]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["run", "--json"],
+        ["run", ""],
+        ["run", "a.py", "--limit", "ram=1MB"],
+        ["run", "a.py", "--", "-x"],
+        ["run", "a.py", "--json", "--json"],
+        ["exec", "a.wasm"],
+        ["--help"],
+    ],
+)
+def test_everything_else_is_left_to_cyclopts(arguments):
+    assert plain_run(arguments) is None
+
+
+def test_a_plain_run_is_read():
+    assert plain_run(["run", "a.py", "x", "--json", "y"]) == (Path("a.py"), ("x", "y"), frozenset({"--json"}))
+
+
+def test_a_plain_run_does_not_import_cyclopts():
+    code = """
+import sys
+from capsule.cli.dispatch import dispatch
+code = dispatch(["run", "missing.py"])
+print(code, "cyclopts" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n"
+
+
+def test_a_defect_of_ours_is_said_without_a_traceback(monkeypatch, capsys):
+    def breaks(*given: Any) -> int:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.delenv("CAPSULE_TRACEBACK", raising=False)
+    monkeypatch.setattr(run_module, "run_file", breaks)
+    assert dispatch(["run", "a.py"]) == 70
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: of ours" in said
+    assert "CAPSULE_TRACEBACK=1" in said
+    assert "Traceback" not in said
