@@ -92,6 +92,11 @@ def test_a_hundred_broken_artifacts_leave_the_host_as_it_was(good, run):
         section("capsule:engine", b'{"name":"python","version":"1","key":"x"}'),
         section("capsule:program", b""),
         section("capsule:unknown", b"") * 2,
+        section("capsule:signature", b""),
+        section("capsule:signature", b"\x01\x01" + b"x" * 79),
+        section("capsule:signature", b"\x01\xff" + b"x" * 80 * 255),
+        section("capsule:signature", b"\x01\x01" + b"x" * 80) * 2,
+        section("capsule:signature", b"\x01\x01" + b"x" * 80) + section("capsule:program", b""),
         b"\x00\x80\x80\x80\x80\x80\x80\x80\x80\x01",
         b"\x00\x05\xff\xff\xff\xff\x7f",
         COMPONENT_HEADER,
@@ -176,6 +181,30 @@ def test_a_claimed_policy_stays_under_the_ceilings(component, hostile, project):
     path = component(hostile.text("(loop br 0)"), compute=10**15, timeout=None)
     envelope = run_sync(path, cwd=project.root, limits={"compute": 1_000_000})
     assert envelope.error["error_type"] == "out_of_fuel"
+
+
+def test_a_claim_that_passes_itself_off_as_built_in_is_refused_like_any_other(good, run):
+    """Under "refuse", built-in values are cut; an artifact says itself where its values came from."""
+
+    def greedy(manifest):
+        policy = manifest["tasks"]["main"]["policy"]
+        policy["env_variables"] = ["PATH"]
+        policy["origins"] = dict.fromkeys(policy["origins"], "built-in")
+
+    with pytest.raises(CapsuleError, match=r"env_variables = .* is over the ceiling"):
+        run(edited(good, greedy), limits={"env_variables": [], "on_exceed": "refuse"})
+
+
+def test_a_signature_that_nobody_made_asks_for_nothing_and_proves_nothing(good, run, project, cli, said):
+    """Whoever requires none runs the file; whoever does is not taken in by an id that everybody knows."""
+    assert cli("keys", "new", "k").status == 0
+    key_id = bytes.fromhex(cli("keys", "show", "k.pub").stdout.strip())
+    forged = good + section("capsule:signature", b"\x01\x01" + key_id + bytes(64))
+    assert run(forged).unwrap() == 1
+    (project / "main.wasm").write_bytes(forged)
+    done = cli("exec", "main.wasm", "--require-signature", "k.pub")
+    said(done, "changed after it was signed", status=2)
+    assert done.stdout == ""
 
 
 def test_a_claimed_grant_over_what_decides_the_next_run(hostile, project, component):
