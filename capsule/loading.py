@@ -35,7 +35,8 @@ def load(artifact: Artifact, engine: Engine | None, *, name: str, progress: Prog
             # The engine of this machine, which is compiled already, or will be of use to others.
             identity, stem = {"engine": artifact.engine.key}, compiled_name(artifact.engine.name)
         code = compiled_code(identity, lambda: artifact.component, name=stem, progress=progress)
-        check_exports(code.component(), name, needs_load=artifact.engine is not None)
+        if not artifact.manifest.contract.foreign:  # those were looked at when they were recognised
+            check_exports(code.component(), name, needs_load=artifact.engine is not None)
     elif engine is not None:
         code = engine_code(engine, progress)
     else:
@@ -55,17 +56,20 @@ def check_exports(component: object, name: str, *, needs_load: bool) -> None:
     """Raises `ArtifactError`, naming them, when a component's imports or exports are not the contract's."""
     from capsule.runtime.engine import engine
     from capsule.runtime.export_types import wrong_exports
+    from capsule.runtime.imports import OFFERED, is_wasi, why_not
     from capsule.runtime.linker import CONTRACT, CONTRACT_VERSION, INTERFACES
 
     kind = component.type  # type: ignore[attr-defined]
     known = {f"{CONTRACT}/{interface}@{CONTRACT_VERSION}" for interface in INTERFACES}
     unknown = [
-        imported for imported in kind.imports(engine()) if imported not in known and not _is_wasi(imported)
+        why_not(imported)
+        for imported in kind.imports(engine())
+        if imported not in known and not is_wasi(imported)
     ]
     if unknown:
         raise ArtifactError(
             f"{name} imports what this host does not offer: {', '.join(sorted(unknown)[:10])}",
-            hint="capsule offers WASI 0.2 without wasi:http, and the interfaces of capsule:runtime@1.0.0",
+            hint=f"capsule offers {OFFERED}, and the interfaces of capsule:runtime@1.0.0",
         )
     exports = kind.exports(engine())
     missing = [export for export in ("run", *(("load",) if needs_load else ())) if export not in exports]
@@ -78,19 +82,6 @@ def check_exports(component: object, name: str, *, needs_load: bool) -> None:
         raise ArtifactError(
             f"{name} {'; and '.join(wrong)}", hint="build it against the contract in .capsule/wit"
         )
-
-
-def _is_wasi(name: str) -> bool:
-    package, _, version = name.partition("@")
-    interface = package.partition("/")[0]
-    return version.startswith("0.2.") and interface in (
-        "wasi:cli",
-        "wasi:clocks",
-        "wasi:filesystem",
-        "wasi:io",
-        "wasi:random",
-        "wasi:sockets",
-    )
 
 
 def unpack_files(table: ProgramTable, packed: bytes) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from capsule.errors import ArtifactError, Location
+from capsule.foreign.contract import Contract
 from capsule.frontend.spec import Json
 from capsule.policy.model import TaskPolicy
 
@@ -26,7 +27,8 @@ class Manifest:
     """What an artifact says of itself.
 
     ``source`` is the built file's path relative to its project root; ``key`` is the hash of the
-    inputs; ``frontend`` and ``frontend_version`` name what built it.
+    inputs; ``frontend`` and ``frontend_version`` name what built it. ``contract`` is how its component is
+    called: never read from an artifact, whose component is always of our own contract.
     """
 
     source: str
@@ -35,6 +37,7 @@ class Manifest:
     frontend_version: str
     tasks: Mapping[str, Task]
     workflow: Mapping[str, str]
+    contract: Contract = Contract.TASK
 
 
 LARGEST_TASK_COUNT = 10_000

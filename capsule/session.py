@@ -17,6 +17,7 @@ from capsule.config import CONFIG_NAME
 from capsule.engines import engine_key
 from capsule.environment import environment
 from capsule.errors import ArtifactError, CapsuleError
+from capsule.foreign.adoption import read_component
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
 from capsule.loading import load
@@ -54,6 +55,7 @@ class Prepared:
 _lock = threading.Lock()
 _remembered: dict[tuple[str, ...], Loaded] = {}
 _journals: dict[Path, Journal] = {}
+_told: set[Path] = set()
 
 
 def prepare(
@@ -122,6 +124,9 @@ def start(
 
     project = prepared.project
     ceilings = prepared.limits if limits is None else prepared.limits.merge(limits)
+    mounts = tuple(mounts)
+    if prepared.loaded.manifest.contract.foreign:
+        _tell_of_grants(project.source, ceilings, mounts, on_problem)
     protected = Protected.of(project.root, prepared.inputs, allowed=ceilings.allow_project_writes)
     settings = RunSettings(
         root=project.root,
@@ -136,6 +141,19 @@ def start(
         isolation=isolation,
     )
     return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
+
+
+def _tell_of_grants(
+    source: Path, limits: Limits, mounts: tuple[str, ...], tell: Callable[[str], None]
+) -> None:
+    """Says once for each file what to type, when a component of others is given nothing."""
+    from capsule.foreign.policy import what_to_type
+
+    typed = what_to_type(limits, mounted=bool(mounts))
+    if typed is not None and source not in _told:
+        _told.add(source)
+        what = "was not made by capsule, so it gets no folders, hosts or variables"
+        tell(f"{source.name} {what}; to give it some: {typed}")
 
 
 def journal(project: Project, on_problem: Callable[[str], None]) -> Journal:
@@ -179,6 +197,13 @@ def read_artifact(path: Path, requirements: tuple[Requirement, ...] = ()) -> Art
     return parse(data, name=path.name)
 
 
+def read_wasm(path: Path, requirements: tuple[Requirement, ...] = (), *, progress: Progress) -> Artifact:
+    """`read_artifact`, and components of others too, as what stands for them. Raises `ArtifactError`."""
+    data = _read_wasm(path)
+    check_signatures(data, requirements, name=path.name)
+    return read_component(data, name=path.name, progress=progress)
+
+
 def _read_wasm(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST_WASM:
@@ -203,7 +228,8 @@ def _load_wasm(
         identity = ("file", str(path), str(facts.st_mtime_ns), str(facts.st_size), str(facts.st_ino))
     loaded = _recall(identity)
     if loaded is None:
-        artifact = parse(_read_wasm(path) if data is None else data, name=path.name)
+        content = _read_wasm(path) if data is None else data
+        artifact = read_component(content, name=path.name, progress=progress)
         engine = None if artifact.component else _installed_engine(artifact, project, plugins)
         loaded = load(artifact, engine, name=path.name, progress=progress)
         _remember(identity, loaded)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from capsule.errors import CapsuleError
+from capsule.foreign.calls import command_line
+from capsule.foreign.contract import Contract
 from capsule.runtime.host.guest import Guest, Services
 from capsule.runtime.hostile_json import TooManyValues, read_json
 from capsule.runtime.interrupt import Interrupt, clock
@@ -63,6 +65,11 @@ class Assignment:
     ahead: bool
     call: str
     budget: Budget
+
+    @property
+    def contract(self) -> Contract:
+        """How the component is called."""
+        return self.loaded.manifest.contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class ThreadAttempt:
                     capture.stderr,
                     assignment.until,
                     assignment.ahead,
+                    contract=assignment.contract,
+                    command=command_line(assignment.contract, assignment.call, budget.result_bytes),
                 )
                 sandbox = self._prepared(setting, guest) or Sandbox(
                     setting, guest, load_fuel=budget.load_fuel

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from capsule.errors import CapsuleError, PolicyError, UsageError
+from capsule.foreign.calls import call_text, check_arguments
+from capsule.foreign.contract import ASKED, MAIN_TASK, Contract, is_task_name
+from capsule.foreign.policy import under_ceilings
 from capsule.outcome import Envelope
 from capsule.policy.limits import Limits, apply_limits
-from capsule.policy.model import TaskPolicy
+from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.serial import to_json
 from capsule.runtime import events
 from capsule.runtime.attempt import (
@@ -91,8 +94,9 @@ class Run:
         # A declaration over a ceiling is refused here, before anything runs.
         self._policies: dict[str, TaskPolicy] = {
             name: apply_limits(task.declared, settings.limits, task=name, location=task.location)
-            for name, task in loaded.manifest.tasks.items()
+            for name, task in under_ceilings(loaded.manifest, settings.limits).tasks.items()
         }
+        self._told_of_asking = False
         self.vault = self._open_vault()
         self._recorded, self._sinks = self._redacted_sinks()
         self.scheduler = Scheduler(settings.limits.concurrency, MACHINE)
@@ -125,9 +129,10 @@ class Run:
         Raises `UsageError` for a task that isn't declared, and `PolicyError` or `ConfigError` for a grant
         that can't be made.
         """
-        if task not in self._policies:
+        if self._policy(task) is None:
             names = ", ".join(sorted(self._policies)[:20])
             raise UsageError(f"{self.loaded.manifest.source} declares no task {task!r}; it declares: {names}")
+        check_arguments(self.loaded.manifest.contract, args, kwargs)
         try:
             arguments = json.dumps({"args": args, "kwargs": kwargs})
         except (TypeError, ValueError, RecursionError) as error:
@@ -165,9 +170,9 @@ class Run:
         self, parent: Execution, task: str, arguments: str, ended: Callable[[Envelope], None]
     ) -> Execution:
         """Starts a sub-task. Raises `TaskRefused`."""
-        if task not in self._policies:
+        if self._policy(task) is None:
             self._refuse(parent, "unknown-task", task, f"no task named {task[:200]!r} is declared")
-        parsed = self._arguments(arguments)
+        parsed = self._arguments(parent, task, arguments)
         if parsed is None:
             self._refuse(parent, "bad-arguments", task, "the arguments are not as the contract has them")
         limits = self.settings.limits
@@ -198,17 +203,36 @@ class Run:
             child.submit()
         return child
 
-    def _arguments(self, text: str) -> str | None:
+    def _arguments(self, parent: Execution, task: str, text: str) -> str | None:
         """A sub-task's arguments, written anew; None when they are not what the contract says."""
         if len(text) > self.settings.limits.result_bytes:
             return None
         try:
             parsed = read_json(text)
-            if isinstance(parsed["args"], list) and isinstance(parsed["kwargs"], dict):
-                return json.dumps(parsed)
+            args, kwargs = parsed["args"], parsed["kwargs"]
+            if isinstance(args, list) and isinstance(kwargs, dict):
+                self._tell_of_asking(parent, task, parsed.get(ASKED))
+                # Nothing else goes on: another "task" in here would be that of the call.
+                return json.dumps({"args": args, "kwargs": kwargs})
         except (ValueError, RecursionError, TypeError, KeyError):
             pass
         return None
+
+    def _tell_of_asking(self, parent: Execution, task: str, asked: object) -> None:
+        """Records once for each run that a foreign component's own policy for its tasks has no effect."""
+        named = [option for option in OPTIONS if isinstance(asked, list) and option in asked]
+        if not named or not self.loaded.manifest.contract.foreign or self._told_of_asking:
+            return
+        self._told_of_asking = True
+        message = f"asks for {', '.join(named)}; only ceilings and flags decide what a foreign component gets"
+        subject = f"{task[:200]}: {message}"
+        self.emit(events.Refused(self.id, parent.number, time.time(), "foreign-policy", subject))
+
+    def _policy(self, task: str) -> TaskPolicy | None:
+        """The policy of a task; None when there is no such task."""
+        if task not in self._policies and self.loaded.manifest.contract.names_tasks_freely:
+            return self._policies[MAIN_TASK] if is_task_name(task) else None
+        return self._policies.get(task)
 
     def _execution(
         self, task: str, arguments: str, parent: Execution | None, ended: Callable[[Envelope], None] | None
@@ -216,7 +240,9 @@ class Run:
         with self._lock:
             self._tasks += 1
             number = self._tasks
-        execution = Execution(self, number, task, arguments, self._policies[task], parent, ended)
+        policy = self._policy(task)
+        assert policy is not None
+        execution = Execution(self, number, task, arguments, policy, parent, ended)
         self.emit(
             events.TaskStarted(
                 self.id,
@@ -444,6 +470,7 @@ class Execution:
         if fuel < policy.compute:
             words["compute"] = "what was left of the run's fuel ([limits] total_compute)"
         self._granted = fuel
+        contract = run.loaded.manifest.contract
         run.emit(events.AttemptStarted(run.id, self.number, number, time.time()))
         assignment = Assignment(
             run.loaded,
@@ -452,8 +479,12 @@ class Execution:
             policy.ram,
             run.deadline,
             # A placeholder is one run's: a sandbox that knows one is of no use to the next run.
-            run.settings.ahead and self.depth == 0 and not policy.secrets,
-            f'{{"task":{json.dumps(self.name)},{self._arguments[1:]}',
+            # A command's arguments are there from the start, so that no sandbox waits for them.
+            run.settings.ahead
+            and self.depth == 0
+            and not policy.secrets
+            and contract is not Contract.COMMAND,
+            call_text(contract, self.name, self._arguments, program=run.loaded.manifest.source),
             Budget(fuel, seconds, run.settings.limits.result_bytes, words, total),
         )
         if disk is not None:

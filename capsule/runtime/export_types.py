@@ -49,6 +49,11 @@ def describe(item: Any) -> str:
     return "a type"
 
 
+def describe_value(kind: Any) -> str:
+    """The type of a value, as in a function's."""
+    return _value(kind, 0)
+
+
 def _list(kinds: list[Any], depth: int) -> str:
     shown = [_value(kind, depth) for kind in kinds[:MOST_PARTS]]
     return ", ".join([*shown, "..."] if len(kinds) > MOST_PARTS else shown)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from capsule.foreign import host_api
 from capsule.runtime.engine import engine, keep_for_ever
 from capsule.runtime.host.clock import CLOCK
 from capsule.runtime.host.codec import CODEC
@@ -45,4 +46,7 @@ def linker() -> Linker:
         with made.root() as root, root.add_instance(f"{CONTRACT}/{interface}@{CONTRACT_VERSION}") as instance:
             for name, function in functions.items():
                 instance.add_func(name, metered(guarded(function)))
+    with made.root() as root, root.add_instance(host_api.INTERFACE) as instance:
+        for name, function in host_api.FUNCTIONS.items():
+            instance.add_func(name, function)
     return keep_for_ever(made)

@@ -9,16 +9,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from capsule.errors import ArtifactError
+from capsule.foreign.answers import command_answer, runner_answer
+from capsule.foreign.calls import CommandLine
+from capsule.foreign.contract import COMMAND_INTERFACE, Contract
+from capsule.foreign.standard_streams import OutputPipe, give_stdin
 from capsule.runtime import ending  # noqa: F401  # from now on, the process ends in order
 from capsule.runtime.engine import engine
 from capsule.runtime.export import call_export
 from capsule.runtime.host.guest import Guest, enter
+from capsule.runtime.imports import unlinked
 from capsule.runtime.interrupt import arm, hand_over, rearm
 from capsule.runtime.linker import linker
 from capsule.runtime.preopens import Preopen, opened
 
 if TYPE_CHECKING:
-    from wasmtime.component import Component
+    from wasmtime.component import Component, Func
     from wasmtime.component import Instance as ComponentInstance
 
 UNLIMITED_MEMORY = -1
@@ -42,6 +48,7 @@ class Setting:
     ``ram`` is bytes, None for what wasm32 allows. ``until`` (`time.monotonic`) is when its run has to end,
     None for no such time: it bounds loading and running alike. ``ahead`` is whether a sandbox that was
     prepared ahead will do. ``opened`` is whether the folders' paths are those of open descriptors.
+    ``contract`` is how the component is called; ``command`` what a command is started with.
     """
 
     component: Component
@@ -53,6 +60,8 @@ class Setting:
     until: float | None = None
     ahead: bool = False
     opened: bool = False
+    contract: Contract = Contract.TASK
+    command: CommandLine | None = None
 
 
 class LoadFailed(Exception):
@@ -79,6 +88,9 @@ class Sandbox:
         self._granted = 0
         self._until = setting.until
         self._component = setting.component
+        self._contract = setting.contract
+        self._on_stdout = setting.on_stdout
+        self._output: OutputPipe | None = None
         self._instance: ComponentInstance | None = None
         self.loaded = False
         """Whether the program's top level has come to its end."""
@@ -95,7 +107,9 @@ class Sandbox:
             self._refuel(load_fuel)
             guest.interrupt.deadline = self._deadline(LOAD_SECONDS)
             self._armed = arm(self._store, guest.interrupt)
-            self._store.set_wasi(_wasi(setting))
+            if setting.command is not None:
+                self._output = OutputPipe(setting.command.most)
+            self._store.set_wasi(_wasi(setting, self._output))
         except BaseException:
             self.close()
             raise
@@ -131,24 +145,71 @@ class Sandbox:
 
     def run(self, call: str, *, fuel: int, seconds: float | None) -> str:
         """Calls the task, with its own fuel and time. Returns what the guest says."""
-        return str(self.call("run", call, fuel=fuel, seconds=seconds))
+        match self._contract:
+            case Contract.TASK:
+                return str(self.call("run", call, fuel=fuel, seconds=seconds))
+            case Contract.HOST:
+                said = self.call("run", call, interface=Contract.HOST, fuel=fuel, seconds=seconds)
+                return runner_answer(said)
+            case Contract.COMMAND:
+                return self._run_command(fuel, seconds)
 
-    def call(self, export: str, *arguments: str, fuel: int, seconds: float | None) -> Any:
+    def _run_command(self, fuel: int, seconds: float | None) -> str:
+        """Starts a command. What one that fails has written to stdout is output, like that of any task."""
+        import wasmtime
+
+        assert self._output is not None
+        try:
+            returned = self.call("run", interface=COMMAND_INTERFACE, fuel=fuel, seconds=seconds)
+            code = 0 if returned.tag == "ok" else 1
+        except wasmtime.ExitTrap as ended:
+            code = ended.code
+        except wasmtime.WasmtimeError:
+            self._on_stdout(self._output.drain())
+            raise
+        written = self._output.drain()
+        if code != 0:
+            self._on_stdout(written)
+        return command_answer(written, code)
+
+    def call(
+        self, export: str, *arguments: str, interface: str | None = None, fuel: int, seconds: float | None
+    ) -> Any:
         """Calls an export that takes text. Raises `LookupError` when there is none of that name."""
         instance = self._instantiated()
         self._refuel(fuel)
         self._guest.interrupt.deadline = self._deadline(seconds)
         rearm(self._store, self._guest.interrupt)
-        function = instance.get_func(self._store, export)
+        function = self._function(instance, export, interface)
         if function is None:
             raise LookupError(f"the component has no export {export!r}")
         return call_export(self._store, function, *arguments)
 
+    def _function(self, instance: ComponentInstance, name: str, interface: str | None) -> Func | None:
+        if interface is None:
+            return instance.get_func(self._store, name)
+        within = instance.get_export_index(self._store, interface)
+        index = None if within is None else instance.get_export_index(self._store, name, within)
+        return None if index is None else instance.get_func(self._store, index)
+
     def _instantiated(self) -> ComponentInstance:
-        """The instance, on this thread from now on. A component's start functions run in here."""
+        """The instance, on this thread from now on. A component's start functions run in here.
+
+        Raises `ArtifactError` when it imports a function that an interface of the linker's doesn't have.
+        """
+        import wasmtime
+
         enter(self._guest)
         if self._instance is None:
-            self._instance = linker().instantiate(self._store, self._component)
+            try:
+                self._instance = linker().instantiate(self._store, self._component)
+            except wasmtime.WasmtimeError as error:
+                missing = unlinked(str(error))
+                if missing is None:
+                    raise
+                raise ArtifactError(
+                    f"the component imports what this host does not offer: {missing}"
+                ) from None
         return self._instance
 
     def fuel_consumed(self) -> int:
@@ -168,15 +229,22 @@ class Sandbox:
     def close(self) -> None:
         """Frees the sandbox's memory."""
         self._store.close()
+        if self._output is not None:
+            self._output.drain()
 
 
-def _wasi(setting: Setting) -> Any:
+def _wasi(setting: Setting, output: OutputPipe | None) -> Any:
     import wasmtime
 
     wasi = wasmtime.WasiConfig()
-    wasi.argv = ["task"]
     wasi.env = list(setting.environment.items())
-    wasi.stdout_custom = setting.on_stdout
+    if setting.command is None or output is None:
+        wasi.argv = ["task"]
+        wasi.stdout_custom = setting.on_stdout
+    else:
+        wasi.argv = list(setting.command.argv)
+        give_stdin(wasi, setting.command.stdin)
+        wasi.stdout_file = output.path
     wasi.stderr_custom = setting.on_stderr
     for preopen in setting.preopens:
         with nullcontext(str(preopen.host)) if setting.opened else opened(preopen.host) as path:

@@ -266,6 +266,7 @@ def _start(
         {
             "attempt": attempt,
             "program": number,
+            "contract": assignment.contract.value,
             "preopens": [(str(each.host), each.guest, each.writable) for each in assignment.preopens],
             "environment": dict(assignment.environment),
             "ram": assignment.ram,

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from capsule.artifact import ProgramTable
 from capsule.errors import CapsuleError
+from capsule.foreign.calls import command_line
+from capsule.foreign.contract import Contract
 from capsule.runtime.attempt import Answered, Budget, broken, execute
 from capsule.runtime.engine import THREAD_STACK
 from capsule.runtime.host.guest import Guest
@@ -105,7 +107,7 @@ class Worker:
     ) -> None:
         program = None if head["program"] is None else self._programs[head["program"]]
         output = _Output(self.send, head["attempt"], head["output_bytes"])
-        setting = self._setting(head, output)
+        setting = self._setting(head, call, output)
         budget = Budget(head["fuel"], head["seconds"], head["result_bytes"], head["words"], head["total"])
         guest = Guest(interrupt, services, program)
         watched = _Watched(interrupt)
@@ -145,7 +147,8 @@ class Worker:
             prepared.sandbox.close()
         return Sandbox(setting, guest, load_fuel=budget.load_fuel)
 
-    def _setting(self, head: Mapping[str, Any], output: _Output) -> Setting:
+    def _setting(self, head: Mapping[str, Any], call: str, output: _Output) -> Setting:
+        contract = Contract(head["contract"])
         preopens = tuple(
             Preopen(self._folder(number, path), guest, writable)
             for number, (path, guest, writable) in enumerate(head["preopens"])
@@ -159,6 +162,8 @@ class Worker:
             output.stderr,
             head["until"],
             opened=True,
+            contract=contract,
+            command=command_line(contract, call, head["result_bytes"]),
         )
 
     def _folder(self, number: int, path: str) -> Path:
