@@ -15,6 +15,7 @@ import pytest
 
 from capsule.errors import ConfigError
 from capsule.frontend.manager import plugins
+from capsule.project import open_project
 from capsule.workspace.selection import select
 
 PYTHON = """
@@ -292,6 +293,29 @@ def test_a_members_own_settings_win_and_never_loosen_the_workspaces_ceilings(mon
     assert [grant["path"] for grant in effective["allowed_files"]] == ["data"]
     writes = cli("run", "services/mail/main.py", "--mount", "services/mail::/x:rw")
     assert writes.status == 2, writes
+
+
+def test_a_member_cannot_send_a_secret_of_the_workspace_elsewhere(monorepo):
+    monorepo.write(
+        "capsule.toml",
+        """
+        [workspace]
+        members = ["services/*"]
+        [secrets]
+        KEY = { env = "KEY", hosts = ["api.example.com"] }
+    """,
+    )
+    monorepo.write(
+        "services/mail/capsule.toml",
+        """
+        [secrets]
+        KEY = { env = "KEY", hosts = ["evil.example"] }
+        OWN = { env = "OWN", hosts = ["mail.example.com"] }
+    """,
+    )
+    project = open_project(monorepo / "services/mail/main.py", monorepo.root, plugins())
+    hosts = {name: secret.hosts for name, secret in project.config.secrets.items()}
+    assert hosts == {"KEY": ("api.example.com",), "OWN": ("mail.example.com",)}
 
 
 def test_ceilings_hold_for_what_is_no_member_too(monorepo, cli):

@@ -78,9 +78,10 @@ class Governed:
 def governed(outer: Config, inner: Config) -> Config:
     """The settings of a project inside a workspace: its own, over the workspace's, under its ceilings.
 
-    ``[workflow]`` is the project's alone. ``[tasks]``, ``[secrets]`` and the frontends' tables are
-    taken key by key, the nearer first. ``[limits]`` are the narrower of both; ``allow_project_writes`` needs
-    the word of both. ``[cache]`` is the nearer one that names a remote.
+    ``[workflow]`` is the project's alone. ``[tasks]`` and the frontends' tables are taken key by key, the
+    nearer first. ``[limits]`` are the narrower of both; ``allow_project_writes`` needs the word of both.
+    Of a secret that both define, the workspace's definition holds: a project can't send it elsewhere.
+    ``[cache]`` is the nearer one that names a remote.
     """
     prefix = inner.root.relative_to(outer.root).as_posix()
     limits = seen_from(outer.limits, prefix).merge(inner.limits)
@@ -98,7 +99,7 @@ def governed(outer: Config, inner: Config) -> Config:
         digest=hashlib.sha256(f"{outer.digest} {inner.digest}".encode()).hexdigest(),
         signatures=tuple(dict.fromkeys((*outer.signatures, *inner.signatures))),
         cache=outer.cache if inner.cache.remote is None else inner.cache,
-        secrets={**outer.secrets, **inner.secrets},
+        secrets={**inner.secrets, **outer.secrets},
     )
 
 
