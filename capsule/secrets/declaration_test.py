@@ -54,7 +54,7 @@ def test_a_bad_entry_is_an_error_that_says_what_to_write(name: str, entry: Any, 
         assert word in f"{caught.value.message}; {caught.value.hint}"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(
     st.dictionaries(
         st.sampled_from(["KEY"]) | st.text(max_size=5),
