@@ -47,6 +47,7 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     """Explains the policies of a file's tasks, or of one. Returns the exit code; raises `CapsuleError`."""
     from capsule.environment import environment
     from capsule.explain import Surroundings, explain
+    from capsule.foreign.policy import under_ceilings
     from capsule.frontend.manager import plugins
     from capsule.oversight import ARTIFACT_SUFFIX, oversight
     from capsule.project import open_project
@@ -69,7 +70,7 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
         mounts,
         project.source.suffix.lower() == ARTIFACT_SUFFIX,
     )
-    found = explain(artifact.manifest, around)
+    found = explain(under_ceilings(artifact.manifest, around.limits), around)
     chosen = _chosen(found, task, artifact)
     signed = tuple(one.key_id for one in artifact.signatures) if around.is_artifact else None
     checked = tuple(origin for _, origin in held_to.signatures)
@@ -84,10 +85,10 @@ def _artifact(project: Project, requirements: Any, progress: Progress) -> tuple[
     from capsule.build import build, plan
     from capsule.frontend.manager import plugins
     from capsule.oversight import ARTIFACT_SUFFIX
-    from capsule.session import built_from, read_artifact
+    from capsule.session import built_from, read_wasm
 
     if project.source.suffix.lower() == ARTIFACT_SUFFIX:
-        return read_artifact(project.source, requirements), (project.source,)
+        return read_wasm(project.source, requirements, progress=progress), (project.source,)
     planned = plan(project, plugins(), progress=progress)
     return build(planned, progress=progress).artifact, built_from(planned)
 
