@@ -37,6 +37,10 @@ ArgsJson = Annotated[
         name="--args-json", allow_leading_hyphen=True, help="Typed arguments: a JSON list, or an object."
     ),
 ]
+Stdin = Annotated[
+    Path | None,
+    Parameter(name="--stdin", help="For a command (wasi:cli/run): the file that it reads, - for ours."),
+]
 ArgsFile = Annotated[Path | None, Parameter(name="--args-file", help="Typed arguments from a JSON file.")]
 EnvFile = Annotated[Path | None, Parameter(name="--env-file", help="More values for env_variables.")]
 TaskName = Annotated[str, Parameter(name="--task", help="The task to run.")]
@@ -85,6 +89,7 @@ def run(
     watch: Annotated[bool, Parameter(negative=(), help="Run again on every save, until Ctrl-C.")] = False,
     deny_all: DenyAll = False,
     require_signature: RequireSignature = (),
+    stdin: Stdin = None,
 ) -> int:
     """Builds a file, if need be, and runs its main task.
 
@@ -100,13 +105,14 @@ def run(
         watch=watch,
         deny_all=deny_all,
         require_signature=require_signature,
+        stdin=stdin,
     )
     return run_file(file, args, options)
 
 
 @app.command(name="exec")
 def exec_(
-    file: Annotated[Path, Parameter(help="A .wasm that was made by capsule build --export.")],
+    file: Annotated[Path, Parameter(help="A .wasm of capsule build --export, or a component of others.")],
     /,
     *args: Arguments,
     task: TaskName = "main",
@@ -119,8 +125,9 @@ def exec_(
     limit: Limit = (),
     deny_all: DenyAll = False,
     require_signature: RequireSignature = (),
+    stdin: Stdin = None,
 ) -> int:
-    """Runs an artifact, under the policies that are built into it.
+    """Runs an artifact, under the policies that are built into it, or a component of others, under yours.
 
     Example: capsule exec hello.wasm
     """
@@ -133,6 +140,7 @@ def exec_(
         *(task, json, verbose, mount, args_json, args_file, env_file, limit),
         deny_all=deny_all,
         require_signature=require_signature,
+        stdin=stdin,
     )
     return run_file(file, args, options)
 

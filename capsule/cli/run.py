@@ -44,6 +44,7 @@ class RunOptions:
     watch: bool = False
     deny_all: bool = False
     require_signature: tuple[Path, ...] = ()
+    stdin: Path | None = None
 
 
 def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> int:
@@ -73,6 +74,8 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
 
     here = Path.cwd()
     given_args, given_kwargs = read_arguments(args, options.args_json, options.args_file)
+    if options.stdin is not None:
+        given_kwargs["stdin"] = read_stdin(options.stdin)
     limits = given_limits(
         options.limit, deny_all=options.deny_all, mount=options.mount, env_file=options.env_file
     )
@@ -144,6 +147,26 @@ def read_arguments(
             raise UsageError(f"--args-file {args_file} is not UTF-8 text") from None
         return _typed(text, f"--args-file {args_file}")
     return list(args), {}
+
+
+def read_stdin(file: Path) -> str:
+    """The text on a command's standard input: a file's, or ours for ``-``. Raises `UsageError`."""
+    try:
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(LARGEST_ARGUMENTS + 1)
+        else:
+            with file.open("rb") as opened:
+                data = opened.read(LARGEST_ARGUMENTS + 1)
+    except OSError as error:
+        raise UsageError(f"--stdin {file} can't be read: {error.strerror or error}") from None
+    if len(data) > LARGEST_ARGUMENTS:
+        raise UsageError(f"--stdin {file} is larger than {LARGEST_ARGUMENTS >> 20} MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"--stdin {file} is not UTF-8 text", hint="let the command read the file: --mount FOLDER:ro"
+        ) from None
 
 
 def _typed(text: str, what: str) -> tuple[list[Any], dict[str, Any]]:

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = False, as_json: bool) -> int:
     """Lists the tasks of a file with their policies: as declared, and as they take effect."""
     from capsule.build import build, plan
+    from capsule.foreign.policy import under_ceilings
     from capsule.frontend.manager import plugins
     from capsule.project import open_project
-    from capsule.session import read_artifact
+    from capsule.session import read_wasm
 
     project = open_project(file, Path.cwd(), plugins())
     given = given_limits(limit, deny_all=deny_all)
@@ -36,18 +37,22 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = Fa
 
         def artifact() -> Artifact:
             if project.source.suffix.lower() == ARTIFACT_SUFFIX:
-                return read_artifact(project.source, held_to.requirements())
+                return read_wasm(project.source, held_to.requirements(), progress=progress)
             planned = plan(project, plugins(), progress=progress)
             return build(planned, progress=progress).artifact
 
         found = interruptibly(artifact)
-    declared_tasks = found.manifest.tasks.values()
+    declared_tasks = under_ceilings(found.manifest, limits).tasks.values()
     if as_json:
         print(json.dumps([_entry(task, limits) for task in declared_tasks]))
         return EXIT_OK
     if found.signatures:
         how = "checked" if held_to.signatures else "not checked: 'capsule exec --require-signature' does"
         write_line(f"signed by {', '.join(one.key_id for one in found.signatures)} ({how})")
+    contract = found.manifest.contract
+    if contract.foreign:
+        which = "all its tasks have" if contract.names_tasks_freely else "it has"
+        write_line(f"{project.source.name} was not made by capsule ({contract}): {which} one policy")
     for task in declared_tasks:
         write_line(f"{task.name}  ({task.location})")
         effective = apply_limits(task.declared, limits, task=task.name, location=task.location)
