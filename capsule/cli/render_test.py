@@ -87,8 +87,8 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch):
 
 def test_events_are_one_line_each(capsys):
     happened = [
-        (events.TaskStarted("r", 1, None, "main", 0.0, "{}"), "[#1 main] accepted"),
-        (events.TaskStarted("r", 2, 1, "part", 0.0, "{}"), "[#2 part] accepted, for #1"),
+        (events.TaskStarted("r", 1, None, "main", 0.0, '{"origins": {}}'), "[#1 main] accepted"),
+        (events.TaskStarted("r", 2, 1, "part", 0.0, '{"origins": {}}'), "[#2 part] accepted, for #1"),
         (events.AttemptStarted("r", 2, 1, 0.0), "[#2] running"),
         (events.AttemptStarted("r", 2, 2, 0.0), "[#2] running (attempt 2)"),
         (
