@@ -3,9 +3,9 @@
     uv run python bench/soak.py --seconds 1800
 
 Three callers await `capsule.run` on one event loop, two call `capsule.run_sync` on threads, and three talk
-to a ``capsule worker`` each. Now and then a worker process is killed. It ends with 1 when an outcome was lost,
-an outcome was not one of those that are right for its task, memory grew, or anything was left at the end: a
-process, a descriptor, a temporary file, a run in the record without an end. Needs Linux.
+to a ``capsule worker`` each. Now and then a worker process is killed. It ends with 1 when an outcome was
+lost, an outcome was not one of those that are right for its task, memory grew, or anything was left at the
+end: a process, a descriptor, a temporary file, a run in the record without an end. Needs Linux.
 """
 
 from __future__ import annotations
