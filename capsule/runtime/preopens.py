@@ -138,8 +138,16 @@ def parse_mount(text: str, cwd: Path) -> Mount:
     accepted = "HOST[::GUEST][:ro|:rw], like ./data::/data:ro"
     if not host_text or "\0" in text or (separator and not guest_text):
         raise UsageError(f"--mount {text!r} is not of the form {accepted}")
-    host = Path(os.path.realpath(cwd / Path(host_text).expanduser()))
-    if not host.is_dir():
+    try:
+        host = Path(os.path.realpath(cwd / Path(host_text).expanduser()))
+        is_folder = host.is_dir()
+    # Too long a name, `~somebody` whom nobody knows, and text that no file system can hold.
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"--mount {text!r}: not a path that can be used: {reason}", hint=f"write {accepted}"
+        ) from None
+    if not is_folder:
         raise UsageError(
             f"--mount {text!r}: {host_text} is not a folder",
             hint=f"mkdir -p {host_text}  # or another folder",

@@ -132,7 +132,11 @@ def test_a_mount_by_absolute_path_appears_there(root):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "::/x", "data::", ":ro", "a\0b", "missing", "src/main.py", "data::../x"]
+    "text",
+    [
+        *("", "::/x", "data::", ":ro", "a\0b", "missing", "src/main.py", "data::../x"),
+        *("~nobody-of-this-name/x", "x" * 300, "\ud800"),
+    ],
 )
 def test_a_mount_that_cannot_be_read_is_a_usage_error(root, text):
     with pytest.raises(UsageError, match="--mount"):
