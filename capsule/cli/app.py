@@ -39,7 +39,11 @@ ArgsJson = Annotated[
 ]
 Stdin = Annotated[
     Path | None,
-    Parameter(name="--stdin", help="For a command (wasi:cli/run): the file that it reads, - for ours."),
+    Parameter(
+        name="--stdin",
+        allow_leading_hyphen=True,
+        help="For a command (wasi:cli/run): the file that it reads, - for ours.",
+    ),
 ]
 ArgsFile = Annotated[Path | None, Parameter(name="--args-file", help="Typed arguments from a JSON file.")]
 EnvFile = Annotated[Path | None, Parameter(name="--env-file", help="More values for env_variables.")]
