@@ -53,7 +53,7 @@ def schedule_task(guest: Guest, name: str, arguments: str, config: str) -> Any:
         return Variant("invalid-name", message)
     given = _arguments(arguments)
     if given is None:
-        message = 'the arguments are neither a JSON list nor {"args": [...], "kwargs": {...}}'
+        message = "the arguments are neither a JSON list nor an object of args and kwargs"
         return Variant("invalid-args", message)
     asked = _asked(config)
     if asked is None:

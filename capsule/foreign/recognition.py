@@ -29,6 +29,7 @@ EXPORTED: Final[Mapping[Contract, str]] = {
 
 MOST_SHOWN: Final = 20
 LONGEST_NAME: Final = 120
+LONGEST: Final = 400
 DEEPEST: Final = 6
 
 HINT: Final = (
@@ -143,8 +144,6 @@ def described(item: Any, depth: int = 0) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    shown = [
-        each if len(each) <= LONGEST_NAME else f"{each[:LONGEST_NAME]}..." for each in names[:MOST_SHOWN]
-    ]
+    shown = [each[:LONGEST] + "..." * (len(each) > LONGEST) for each in names[:MOST_SHOWN]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
