@@ -15,7 +15,7 @@ from capsule.outcome import Envelope
 if TYPE_CHECKING:
     from capsule.policy.limits import Limits
     from capsule.runtime.events import Event
-    from capsule.runtime.executor import Execution
+    from capsule.runtime.execution import Execution
     from capsule.runtime.isolation import Isolation
 
 OnOutput = Callable[[str, str], None]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from capsule.journal.writer import Journal
     from capsule.policy.limits import Limits
     from capsule.runtime.events import Sink
-    from capsule.runtime.executor import Execution
+    from capsule.runtime.execution import Execution
     from capsule.signing import Requirement
 
 Progress = Callable[[str], None]
@@ -116,11 +116,11 @@ def start(
     """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
     ``isolation`` says where its sandboxes are.
 
-    ``begun`` and ``here`` are those of `capsule.runtime.executor.Run.start`.
+    ``begun`` and ``here`` are those of `capsule.runtime.run.Run.start`.
     Raises `CapsuleError` when it can't be started at all.
     """
-    from capsule.runtime.executor import Run, RunSettings
     from capsule.runtime.preopens import Protected, mount_preopens, parse_mount
+    from capsule.runtime.run import Run, RunSettings
 
     project = prepared.project
     ceilings = prepared.limits if limits is None else prepared.limits.merge(limits)

@@ -157,7 +157,8 @@ def task(function: Callable[..., Any] | None = None, /, *, name: str | None = No
 
     ``compute`` is "LOW", "MEDIUM", "HIGH" or an amount of fuel; ``ram`` like "512MB"; ``timeout`` like
     "30s"; ``max_retries`` a number; ``allowed_files`` folders, as paths or ``{"path", "mode"}``;
-    ``allowed_hosts``, ``env_variables`` and ``secrets`` names. Raises `TypeError` for an option that doesn't exist.
+    ``allowed_hosts``, ``env_variables`` and ``secrets`` names. Raises `TypeError` for an option that
+    doesn't exist.
     """
     unknown = options.keys() - _OPTIONS
     if unknown:

@@ -19,7 +19,7 @@ from capsule.errors import UsageError
 
 if TYPE_CHECKING:
     from capsule.runtime.events import Event
-    from capsule.runtime.executor import Execution
+    from capsule.runtime.execution import Execution
 
 FAREWELL = 1.0
 """Seconds that an interrupted run gets to end."""

@@ -22,7 +22,7 @@ from capsule.workspace.watching import Interest, Saves, all_folders, interest_in
 if TYPE_CHECKING:
     from capsule.cli.build import BuildOptions
     from capsule.frontend.tracking import PlaceState
-    from capsule.runtime.executor import Execution
+    from capsule.runtime.execution import Execution
 
 
 def watch_builds(files: tuple[Path, ...], options: BuildOptions) -> int:

@@ -49,7 +49,7 @@ from capsule.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.runtime.events import Event
-    from capsule.runtime.executor import Execution
+    from capsule.runtime.execution import Execution
 
 PROTOCOL = 1
 LARGEST_REQUEST = 256 << 20

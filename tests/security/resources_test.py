@@ -273,7 +273,7 @@ def test_without_a_quota_nothing_is_measured(attack, project, monkeypatch):
     def never(limit):
         raise AssertionError("measured")
 
-    monkeypatch.setattr("capsule.runtime.executor.DiskQuota", never)
+    monkeypatch.setattr("capsule.runtime.run.DiskQuota", never)
     (project / "data").mkdir()
     body = 'open("data/x", "wb").write(bytes(1 << 20))\nreturn "done"'
     assert attack(body, options="allowed_files=['data']").unwrap() == "done"
