@@ -1,4 +1,6 @@
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -60,6 +62,33 @@ def test_an_interrupted_host_leaves_no_tool_behind(tmp_path):
     assert results[0].status != 0
     time.sleep(0.2)
     assert not alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks the grandchild up in /proc")
+def test_a_killed_host_leaves_no_tool_behind(tmp_path):
+    """SIGKILL: the host can't tell anybody."""
+    program = (
+        "import sys; from pathlib import Path; from capsule.frontend.process import run_tool;"
+        f"run_tool([sys.executable, '-c', {PARENT!r}], cwd=Path.cwd(), timeout=60)"
+    )
+    host = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path)
+    pid = tmp_path / "pid"
+    while not pid.exists() or not pid.read_text():
+        assert host.poll() is None
+        time.sleep(0.02)
+    host.kill()
+    host.wait()
+    end = time.monotonic() + 20
+    while alive(int(pid.read_text())):
+        assert time.monotonic() < end, "the tool's child lives on"
+        time.sleep(0.02)
+
+
+def test_a_tool_that_dies_by_a_signal_and_one_that_is_not_there_are_told_apart(tmp_path):
+    aborts = [sys.executable, "-c", "import os; os.abort()"]
+    assert run_tool(aborts, cwd=tmp_path, timeout=30).status == -signal.SIGABRT
+    with pytest.raises(FileNotFoundError):
+        run_tool(["no-such-tool"], cwd=tmp_path, timeout=30)
 
 
 def test_a_tool_gets_the_given_environment_and_nothing_else(tmp_path, monkeypatch):
