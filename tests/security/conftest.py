@@ -78,6 +78,28 @@ def attack(project) -> Attack:
     return run
 
 
+TYPESCRIPT = """\
+import {{ task }} from "@capsule-run/sdk";
+import * as fs from "node:fs";
+{top}
+
+export const main = task({{ name: "main", {options} }}, async (...args: any[]): Promise<any> => {{
+{body}
+}});
+"""
+
+
+@pytest.fixture
+def typescript_attack(project) -> Attack:
+    """`attack` for TypeScript: ``body`` is that of an async function; it has ``args`` and ``fs``."""
+
+    def run(body: str, *args: Any, options: str = "", top: str = "", **more: Any) -> Envelope:
+        text = TYPESCRIPT.format(options=options, top=textwrap.dedent(top), body=textwrap.dedent(body))
+        return project.run(text, *args, file="main.ts", **more)
+
+    return run
+
+
 WAT = """
 (component
   {imports}
