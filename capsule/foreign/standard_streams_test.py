@@ -39,8 +39,9 @@ def test_a_process_that_inherited_the_pipe_holds_nothing_up():
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc")
 def test_nothing_stays_open():
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(20):
+    for _ in range(200):
         pipe = OutputPipe(100)
         write(pipe, b"all")
         assert pipe.drain() == pipe.drain() == b"all"
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    # Other threads of this process may open some of their own meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) < before + 100

@@ -71,7 +71,7 @@ def test_a_scheduled_task_reaches_no_host_that_its_caller_asks_for(run, server):
 
 def test_scheduling_without_end_is_bounded_by_fuel(run):
     schedule = wat.SCHEDULE_UNLESS_CHILD.format(name=0, arguments=2, config=2)
-    envelope = run(wat.runner(f"(loop $again {schedule} (br $again))"), limits={"compute": 10_000_000})
+    envelope = run(wat.runner(f"(loop $again {schedule} (br $again))"), limits={"compute": 3_000_000})
     assert envelope.error["error_type"] == "out_of_fuel"
 
 
