@@ -9,15 +9,29 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Final
+
+MOST_OUTPUT: Final = 16 << 20
+"""Bytes of a tool's output that are kept, the last ones: a compiler can be made to say gigabytes."""
 
 _KEEPER = """
 import os, signal, sys, threading
-lifeline, has_locale, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+lifeline, has_locale, memory, file = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+command = sys.argv[5:]
 os.set_inheritable(lifeline, False)
+if memory:
+    import resource
+    # Data is what is written to; macOS knows this limit and does not keep it.
+    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_DATA: memory, resource.RLIMIT_FSIZE: file}
+    for kind, wanted in bounds.items():
+        most = resource.getrlimit(kind)[1]
+        value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(kind, (value, value))
 if not has_locale:
     os.environ.pop("LC_CTYPE", None)  # this interpreter may have set it for itself
 def end_with_the_host():
@@ -36,6 +50,9 @@ os._exit(code)
 A host that is killed by the system tells nobody; the kernel closes its files.
 """
 
+_LAST_WORDS: Final = 1.0
+"""Seconds to wait for the end of the output of a tool that was killed."""
+
 _lock = threading.Lock()
 _children: set[subprocess.Popen[bytes]] = set()
 
@@ -48,51 +65,81 @@ class Finished:
     output: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToolLimits:
+    """What each process of a tool may take, in bytes: memory it writes to, and any file it writes."""
+
+    memory: int
+    file: int
+
+
 def run_tool(
-    command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float,
+    limits: ToolLimits | None = None,
 ) -> Finished:
     """Runs a tool in a process group of its own, without standard input.
 
-    Raises `TimeoutError` after ``timeout`` seconds, the tool and all its children killed, and `OSError`
-    when it can't be started.
+    Of its output the last `MOST_OUTPUT` bytes are kept; ``limits`` hold for each of its processes.
+    Raises `TimeoutError` after ``timeout`` seconds, the tool and all its children killed, and `OSError` when
+    it can't be started.
     """
     variables = dict(os.environ if environment is None else environment)
     if shutil.which(command[0], path=variables.get("PATH", os.defpath)) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
     here, lifeline = os.pipe()
     try:
-        return _run(command, cwd, variables, here, timeout)
+        return _run(command, cwd, variables, here, timeout, limits)
     finally:
         os.close(here)
         os.close(lifeline)
 
 
 def _run(
-    command: Sequence[str], cwd: Path, environment: Mapping[str, str], lifeline: int, timeout: float
+    command: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    lifeline: int,
+    timeout: float,
+    limits: ToolLimits | None,
 ) -> Finished:
     has_locale = "yes" if "LC_CTYPE" in environment else ""
+    bounds = ("0", "0") if limits is None else (str(limits.memory), str(limits.file))
+    deadline = time.monotonic() + timeout
+    output = bytearray()
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _KEEPER, str(lifeline), has_locale, *command],
+        [sys.executable, "-I", "-S", "-c", _KEEPER, str(lifeline), has_locale, *bounds, *command],
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        bufsize=0,
         pass_fds=[lifeline],
         start_new_session=True,
     ) as child:
         with _lock:
             _children.add(child)
+        assert child.stdout is not None
+        reader = threading.Thread(target=_keep_end, args=(child.stdout, output), daemon=True)
         try:
-            output, _ = child.communicate(timeout=timeout)
+            reader.start()
+            reader.join(timeout)
+            child.wait(max(0.0, deadline - time.monotonic()))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(command[0], timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{command[0]} took longer than {timeout:g} seconds") from None
         finally:
             with _lock:
                 _children.discard(child)
-            if child.poll() is None:
+            if child.poll() is None or reader.is_alive():
                 _kill(child)
-    return Finished(child.returncode, output.decode("utf-8", "replace"))
+            reader.join(_LAST_WORDS)
+    return Finished(child.returncode, bytes(output[-MOST_OUTPUT:]).decode("utf-8", "replace"))
 
 
 def end_children() -> None:
@@ -100,6 +147,14 @@ def end_children() -> None:
     with _lock:
         for child in _children:
             _kill(child)
+
+
+def _keep_end(stream: IO[bytes], kept: bytearray) -> None:
+    with suppress(OSError, ValueError):  # closed, after the tool was killed
+        while chunk := stream.read(1 << 16):
+            kept += chunk
+            if len(kept) > 2 * MOST_OUTPUT:
+                del kept[:-MOST_OUTPUT]
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capsule.frontend.process import end_children, run_tool
+from capsule.frontend.process import MOST_OUTPUT, ToolLimits, end_children, run_tool
 
 
 def alive(pid: int) -> bool:
@@ -100,3 +100,29 @@ def test_a_tool_gets_the_given_environment_and_nothing_else(tmp_path, monkeypatc
         timeout=30,
     )
     assert done.output.split() == ["False", "b"]
+
+
+def test_of_a_tool_that_says_too_much_the_end_is_kept(tmp_path):
+    code = f"import sys\nfor _ in range(3): sys.stdout.write('x' * {MOST_OUTPUT})\nprint('end')"
+    done = run_tool([sys.executable, "-c", code], cwd=tmp_path, timeout=60)
+    assert len(done.output) == MOST_OUTPUT
+    assert done.output.endswith("xend\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not keep the limit")
+def test_every_process_of_a_tool_has_its_memory_limited(tmp_path):
+    child = "x = bytearray(200 << 20)"
+    code = f"import subprocess, sys; print(subprocess.call([sys.executable, '-c', {child!r}]))"
+    command = [sys.executable, "-c", code]
+    narrow = run_tool(command, cwd=tmp_path, timeout=60, limits=ToolLimits(100 << 20, 1 << 20))
+    wide = run_tool(command, cwd=tmp_path, timeout=60, limits=ToolLimits(1000 << 20, 1 << 20))
+    assert "MemoryError" in narrow.output
+    assert wide.output.split() == ["0"]
+
+
+def test_a_tool_can_not_write_a_larger_file_than_its_limits_say(tmp_path):
+    code = "import pathlib; pathlib.Path('file').write_bytes(bytes(3 << 20))"
+    command = [sys.executable, "-c", code]
+    done = run_tool(command, cwd=tmp_path, timeout=60, limits=ToolLimits(1 << 30, 2 << 20))
+    assert done.status != 0
+    assert (tmp_path / "file").stat().st_size <= 2 << 20

@@ -101,7 +101,8 @@ def _c_string(text: str) -> str:
 def _compile(toolchain: Toolchain, program: Program, unit: _Unit, folder: Path) -> None:
     cpp = PurePosixPath(unit.source).suffix.lower() in CPP_SUFFIXES
     command = ["c++", *TARGET, *SAFE, *CPP_STANDARD] if cpp else ["cc", *TARGET, *SAFE, C_STANDARD]
-    command.append("-Werror=return-type")
+    # A compiler that breaks down would write the program out once more, for its authors.
+    command += ["-Werror=return-type", "-fno-crash-diagnostics"]
     for folder_name in program.include:
         command += ["-I", folder_name]
     for path in include_folders():
@@ -109,12 +110,13 @@ def _compile(toolchain: Toolchain, program: Program, unit: _Unit, folder: Path) 
     if not unit.own:
         command += ["-isystem", str(sdk_folder() / "src")]
     command += ["-MD", "-MF", str(unit.list), "-c", unit.source, "-o", str(unit.output)]
-    done = toolchain.run(
-        command,
-        cwd=folder / "project",
-        scratch=folder / "scratch",
-        timeout=COMPILE_SECONDS,
-    )
+    try:
+        done = toolchain.run(
+            command, cwd=folder / "project", scratch=folder / "scratch", timeout=COMPILE_SECONDS
+        )
+    except BuildError as failure:
+        # Its output is not told: what the compiler had read by then isn't known.
+        raise BuildError(failure.message, hint=failure.hint, location=Location(unit.source)) from None
     listed = _check_read(toolchain, unit, folder)
     if done.status != 0:
         error = _compile_error(_shown(done.output, folder), unit)

@@ -1,11 +1,15 @@
 import hashlib
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capsule.errors import BuildError, ConfigError
+from capsule.frontend.process import ToolLimits
 from capsule.frontend.spec import Source
+from capsule_c import compile as compiling
+from capsule_c import toolchain
 from capsule_c.compile import compile_program, read_files
 from capsule_c.discovery import discover_tasks
 from capsule_c.frontend import CFrontend
@@ -177,3 +181,33 @@ def test_lists_of_dependencies_read_back(names):
         " \\\n  " + name.replace("$", "$$").replace(" ", "\\ ").replace("#", "\\#") for name in names
     )
     assert list(read_files(text + "\n")) == names
+
+
+@pytest.mark.parametrize(
+    "hungry",
+    [
+        "#define A(x) x x x x x x x x\n#define B(x) A(A(A(A(x))))\nint f(void) { B(B(B(+1;))) return 0; }\n",
+        "char large[1u << 31] = {1};\n",
+    ],
+    ids=["macros", "array"],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not keep the limit")
+def test_a_program_can_not_make_the_compiler_take_the_machine_s_memory(project, host, monkeypatch, hungry):
+    monkeypatch.setattr(toolchain, "LIMITS", ToolLimits(memory=400 << 20, file=256 << 20))
+    error = refused(project, host, f"{START}{TASK}{hungry}", "the compiler took more than")
+    assert str(error.location) == "main.c"
+
+
+def test_a_program_can_not_make_the_compiler_fill_the_disk(project, host, monkeypatch):
+    monkeypatch.setattr(toolchain, "LIMITS", ToolLimits(memory=2 << 30, file=20 << 20))
+    large = "char large[30u << 20] = {1};\n"
+    refused(project, host, f"{START}{TASK}{large}", "wrote more than 20 MiB")
+
+
+def test_a_program_that_compiles_for_too_long_is_an_error_at_it(project, host, monkeypatch):
+    monkeypatch.setattr(compiling, "COMPILE_SECONDS", 1.0)
+    # Eight to the seventh additions, one by one.
+    slow = "#define A(x) x x x x x x x x\n#define B(x) A(A(A(x)))\n"
+    slow += "int f(int n) { B(B(A(n ^= n * 3;))) return n; }\n"
+    error = refused(project, host, f"{START}{TASK}{slow}", "took longer than 1 seconds")
+    assert str(error.location) == "main.c"

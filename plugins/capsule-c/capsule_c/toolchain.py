@@ -16,12 +16,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from capsule.errors import BuildError
-from capsule.frontend.process import Finished, run_tool
+from capsule.frontend.process import Finished, ToolLimits, run_tool
 from capsule.frontend.spec import Host
 
 COMPILE_SECONDS = 120.0
 FIRST_SECONDS = 1200.0
 """The first program of a machine waits for the C library: some 30 s on two cores, C++'s another minute."""
+
+LIMITS = ToolLimits(memory=2 << 30, file=256 << 20)
+"""For each process of the compiler. A program that uses much of C++'s library took 0.25 GB; a few lines of
+templates or macros can ask for any amount. A larger component wouldn't be compiled for the machine."""
 
 STACK = 1 << 20
 """Bytes of the program's own stack. It is at the bottom of memory, so that an overflow traps."""
@@ -45,6 +49,11 @@ RUNTIME = ("end", "memory", "wasi_streams", "wasi_files", "program", "calls", "h
 
 YYJSON = ("-DYYJSON_DISABLE_NON_STANDARD=1", "-DYYJSON_DISABLE_INCR_READER=1")
 
+_LARGEST_STATUS = 128
+"""Beyond it are the signals of which the compiler's own children died."""
+
+_SMALLER = "look for templates, constant expressions, macros and arrays that grow without bounds"
+
 Progress = Callable[[str], None]
 
 
@@ -57,7 +66,10 @@ class Toolchain:
     cache: Path
 
     def run(self, arguments: list[str], *, cwd: Path, scratch: Path, timeout: float) -> Finished:
-        """Runs the compiler, which sees nothing of the environment. Raises `BuildError` for a time-out."""
+        """Runs the compiler, within limits, and without anything of the environment.
+
+        Raises `BuildError` when it takes too long, too much memory, or writes too much.
+        """
         environment = {
             "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
             "ZIG_LOCAL_CACHE_DIR": str(scratch),
@@ -69,13 +81,24 @@ class Toolchain:
             "SOURCE_DATE_EPOCH": "0",
         }
         try:
-            return run_tool(
-                [str(self.program), *arguments], cwd=cwd, environment=environment, timeout=timeout
+            done = run_tool(
+                [str(self.program), *arguments],
+                cwd=cwd,
+                environment=environment,
+                timeout=timeout,
+                limits=LIMITS,
             )
         except TimeoutError:
-            raise BuildError(f"the compiler took longer than {timeout:g} seconds") from None
+            raise BuildError(f"the compiler took longer than {timeout:g} seconds", hint=_SMALLER) from None
         except OSError as error:
             raise BuildError(f"the compiler did not start: {error}", hint="capsule doctor") from None
+        if not 0 <= done.status <= _LARGEST_STATUS:
+            raise BuildError(
+                f"the compiler took more than {LIMITS.memory >> 30} GiB of memory, or wrote more than "
+                f"{LIMITS.file >> 20} MiB, or broke down",
+                hint=_SMALLER,
+            )
+        return done
 
 
 def sdk_folder() -> Path:
