@@ -178,7 +178,10 @@ def signed_part(data: bytes, *, name: str) -> tuple[memoryview, tuple[Signature,
     """
     _, sections = split(data, name=name)
     if MANIFEST_SECTION not in sections:
-        raise ArtifactError(f"{name} is a component without a capsule manifest")
+        raise ArtifactError(
+            f"{name} is a component without a capsule manifest, so it can't be signed",
+            hint="only what 'capsule build --export' makes has a signature",
+        )
     return _signed_part(data, sections, name)
 
 
