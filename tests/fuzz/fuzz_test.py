@@ -6,6 +6,9 @@ long run, and what it finds becomes a seed.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from fuzzing import artifacts, policies, protocols, sources
 from fuzzing.mutation import mutated
@@ -51,6 +54,11 @@ def test_hostile_bytes_end_in_the_documented_way(name):
 
 def test_every_target_has_seeds_and_every_seed_a_target():
     assert {folder.name for folder in SEEDS.iterdir()} == set(TARGETS) == NAMES
+
+
+def test_the_page_lists_every_target():
+    page = (Path(__file__).parent.parent.parent / "docs/security-tests.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| \d+ \|", page, re.MULTILINE) == list(TARGETS)
 
 
 # That the checks can fail
