@@ -130,6 +130,25 @@ def test_a_failed_member_does_not_stop_the_others_and_says_where(monorepo, cli, 
     assert "Traceback" not in done.stderr
 
 
+def test_what_several_members_have_in_common_is_told_once_and_what_names_no_file_says_whose_it_is(
+    monorepo, cli
+):
+    bad = {"CAPSULE_CACHE_REMOTE": "nonsense", "CAPSULE_CACHE_KEY": "0" * 64}
+    done = cli("build", env=bad)
+    assert done.status == 3
+    assert done.stderr.count("error: ") == 1
+    assert "(3 members, agents/deep/main.ts for one)" in done.stderr
+    assert "error: agents/deep/main.ts: the shared cache can't" in cli("build", "agents", env=bad).stderr
+
+
+def test_artifacts_that_can_not_be_kept_are_told_of(monorepo, cli):
+    monorepo.write(".capsule/wasm", "a file, where the store's folder would be")
+    done = cli("build")
+    assert done.status == 0, done
+    assert "not kept" in done.stdout
+    assert "warning: 3 artifacts could not be kept" in done.stderr
+
+
 def test_the_problem_matchers_of_the_documentation_find_file_line_and_message(monorepo, cli):
     monorepo.write("services/mail/main.py", "X = 1\ndef main(:\n    pass\n")
     stderr = cli("build").stderr
@@ -221,6 +240,21 @@ def test_a_link_out_of_the_workspace_is_refused(monorepo, cli, said, tmp_path):
 def test_a_member_that_two_links_lead_to_is_one_member(monorepo):
     (monorepo / "services/alias").symlink_to(monorepo / "services/mail")
     assert named(monorepo) == list(ALL)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "esc\x1b[31m", os.fsdecode(b"b\xff")])
+def test_a_member_whose_name_can_not_be_shown_is_refused(monorepo, cli, said, name):
+    folder = monorepo.root / "services" / name
+    folder.mkdir()
+    (folder / "main.py").write_text("")
+    done = cli("build")
+    said(done, "capsule.toml:2: ", "that can't be shown", status=2)
+    assert "\x1b" not in done.stderr
+
+
+def test_a_workspace_whose_members_are_all_taken_away_says_so(monorepo, cli, said):
+    monorepo.write("capsule.toml", '[workspace]\nmembers = ["services/*", "!**"]\n')
+    said(cli("build"), "has no members", "! patterns", status=2)
 
 
 def test_a_folder_with_several_entrypoints_is_an_error_that_names_them(monorepo, cli, said):

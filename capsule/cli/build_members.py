@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from capsule.cli import EXIT_BUILD_FAILED, EXIT_OK
 from capsule.cli.progress import Progress
-from capsule.cli.render import write_error, write_line
+from capsule.cli.render import write_error, write_line, write_warning
 from capsule.cli.run import interruptibly
-from capsule.errors import BuildError, UsageError
+from capsule.errors import BuildError, Location, UsageError
 
 if TYPE_CHECKING:
     from capsule.errors import CapsuleError
@@ -74,8 +74,8 @@ def build_members(
         if results:
             _write_table(results)
         _write_summary(results, seconds)
-        for result in results:
-            write_problems(result)
+        _write_not_kept(results)
+        _write_problems(results)
     failed = any(result.state == "failed" or result.types for result in results)
     return EXIT_BUILD_FAILED if failed else EXIT_OK
 
@@ -87,15 +87,41 @@ def write_result(result: Result, *, as_json: bool) -> None:
         return
     because = f": {', '.join(result.because)}" if result.because else ""
     write_line(f"{result.state:>8} {result.member.name} in {result.seconds:.2f} s{because}")
-    write_problems(result)
+    _write_problems([result])
 
 
-def write_problems(result: Result) -> None:
-    """What is wrong with a member, for people, with file and line."""
-    if result.error is not None:
-        write_error(result.error)
-    for found in result.types:
-        write_error(BuildError(found.message, location=found.location))
+def _write_problems(results: list[Result]) -> None:
+    """What is wrong with members, for people, with file and line: what several have in common, once."""
+    having: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        if result.error is not None:
+            having.setdefault((str(result.error), type(result.error).__name__), []).append(result)
+    for failed in having.values():
+        write_error(_in_common(failed))
+    for result in results:
+        for found in result.types:
+            write_error(BuildError(found.message, location=found.location))
+
+
+def _in_common(failed: list[Result]) -> CapsuleError:
+    """The error of these members, which says whose it is."""
+    error = failed[0].error
+    assert error is not None
+    message, location = error.message, error.location
+    if len(failed) > 1:
+        message = f"{message} ({len(failed)} members, {failed[0].member.name} for one)"
+    elif location is None:
+        location = Location(failed[0].member.name)
+    traceback = getattr(error, "traceback", None)
+    return BuildError(message, hint=error.hint, location=location, traceback=traceback)
+
+
+def _write_not_kept(results: list[Result]) -> None:
+    lost = [result for result in results if result.artifact is None and result.state != "failed"]
+    if lost:
+        noun = "artifact" if len(lost) == 1 else "artifacts"
+        folder = lost[0].member.root / ".capsule"
+        write_warning(f"{len(lost)} {noun} could not be kept in {folder}: is the disk full, or read-only?")
 
 
 def job_count(jobs: int | None) -> int:

@@ -135,5 +135,6 @@ def _report(done: list[Transferred], *, as_json: bool) -> int:
         print(json.dumps([{"name": one.name, "state": one.state, "bytes": one.bytes} for one in done]))
     else:
         for one in done:
-            write_line(f"{one.state:>9} {one.name} ({one.bytes / 1024:,.0f} KiB)")
+            size = f" ({one.bytes / 1024:,.0f} KiB)" if one.bytes else ""
+            write_line(f"{one.state:>9} {one.name}{size}")
     return EXIT_TASK_FAILED if any(one.state == "failed" for one in done) else EXIT_OK

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from capsule.build import BuildHost, Built, Plan, build, plan, source_of
-from capsule.errors import BuildError, CapsuleError
+from capsule.errors import BuildError, CapsuleError, Location
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Diagnostic, Frontend
 from capsule.frontend.tracking import Lookups, Tracker
@@ -110,7 +110,9 @@ class Builder:
             result = Result(member, language, "failed", 0, error=error)
         except Exception as error:
             # A plugin of somebody's: what it does to one member must not end the others.
-            failure = BuildError(f"the frontend failed on {member.name}: {type(error).__name__}: {error}")
+            failure = BuildError(
+                f"the frontend failed: {type(error).__name__}: {error}", location=Location(member.name)
+            )
             result = Result(member, language, "failed", 0, error=failure)
         return replace(result, seconds=time.monotonic() - started)
 

@@ -127,6 +127,7 @@ def _git(folder: Path, *arguments: str, problem: str | None = None) -> str:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise UsageError(
             f"--affected: {problem or 'git failed'}: {lines[0][:300]}",
-            hint="--affected --since REVISION works in a git repository that has this revision",
+            hint="--affected --since REVISION needs a git repository that has this revision; "
+            "a shallow clone gets it with: git fetch --unshallow",
         )
     return os.fsdecode(done.stdout)

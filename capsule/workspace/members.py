@@ -141,9 +141,9 @@ class _Chooser:
                     f"{self._shown(real)} has no entrypoint",
                     "name its main file main.py or main.ts, or set [workflow] entrypoint in its capsule.toml",
                 )
-            return None if real_source is None else self._inside(real_source)
+            return None if real_source is None else self._named(self._inside(real_source))
         if real.suffix.lower() in self._suffixes:
-            return real
+            return self._named(real)
         if found.asked:
             known = ", ".join(sorted(self._suffixes))
             raise self._error(f"no installed frontend takes {self._shown(real)}", f"they take {known}")
@@ -189,6 +189,16 @@ class _Chooser:
                 "move it to a folder of its own",
             )
         return real
+
+    def _named(self, source: Path) -> Path:
+        """The source, if its name can be shown in a table, a list and JSON."""
+        name = self._shown(source)
+        if not name.isprintable():
+            raise self._error(
+                f"{name!r} has characters in its name that can't be shown",
+                "rename it, or leave it out with a ! pattern",
+            )
+        return source
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

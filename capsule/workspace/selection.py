@@ -53,6 +53,11 @@ def select(files: tuple[Path, ...], cwd: Path, plugins: Plugins, *, always: bool
         return Selection(workspace, inside, settings)
     if found.config.workflow.entrypoint is not None and not always:
         return None
+    if not everything:
+        raise UsageError(
+            f"the workspace in {workspace} has no members",
+            hint="its ! patterns take away all that the others find: see [workspace] in its capsule.toml",
+        )
     raise UsageError(
         f"no member of the workspace lies in {here}",
         hint=f"in {workspace}, 'capsule build' builds all {len(everything)}",

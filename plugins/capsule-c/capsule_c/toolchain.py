@@ -220,7 +220,7 @@ def _locked(file: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("waiting for another process that builds the same")
+            progress("waiting for the C library and runtime, which are being built")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
