@@ -479,4 +479,46 @@ ATTACKS = (
         lambda result, scene: len(set(found := re.findall("<[a-z]+:[^>]+>", result.stdout))) < len(found),
         runs=2,
     ),
+    Attack(
+        "a regular expression that takes for ever",
+        "import re; return str(re.match(r'(a+)+$', 'a' * 60 + 'b'))",
+        _ran_long,
+        options='timeout="1s", compute="HIGH"',
+    ),
+    Attack(
+        "credentials that follow a redirect to another server",
+        """
+        key = {"Authorization": "Bearer token"}
+        there = "http://127.0.0.1:<PORT>/to/127.0.0.1:<OTHER_PORT>/"
+        return tried(lambda: http.get(there, headers=key).status_code)
+        """,
+        lambda result, scene: any("authorization" in asked.headers for asked in result.reached_other),
+        options='allowed_hosts=["127.0.0.1"]',
+    ),
+    Attack(
+        "what one sub-task leaves to the next",
+        """
+        if args:
+            import builtins
+            found = [getattr(builtins, "left", None), os.environ.get("LEFT")]
+            builtins.left = os.environ["LEFT"] = "left-over"
+            return found
+        return [str(main("child")) for _ in range(3)]
+        """,
+        lambda result, scene: "left-over" in result.stdout,
+    ),
+    Attack(
+        "a declared variable's value in the record of runs",
+        """
+        print(os.environ[SECRET])
+        key = {"X-Key": os.environ[SECRET]}
+        return tried(lambda: http.get("http://127.0.0.1:<PORT>/", headers=key).status_code)
+        """,
+        lambda result, scene: any(
+            SECRET.encode() in file.read_bytes()
+            for file in (scene.root / ".capsule").rglob("*")
+            if file.is_file()
+        ),
+        options='env_variables=["CAPSULE_TEST_SECRET"], allowed_hosts=["127.0.0.1"]',
+    ),
 )

@@ -50,7 +50,7 @@ CONTROL = "control"
 """How the result of a row begins that is no attack: it shows that the others had something to gain."""
 
 _ROW = re.compile(r"^\| (.+?) \| (\d+) \| (.+?) \| `(test_\w+)` \|$", re.MULTILINE)
-_REFERENCE_ROW = re.compile(r"^\| (.+?) \| (held|\*\*succeeds\*\*) \|$", re.MULTILINE)
+_REFERENCE_ROW = re.compile(r"^\| (.+?) \| (held|\*\*succeeds\*\*|not tried) \|$", re.MULTILINE)
 _COUNTS = re.compile(r"^\d+ attacks in \d+ forms\.", re.MULTILINE)
 
 
