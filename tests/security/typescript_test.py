@@ -649,3 +649,53 @@ def test_work_that_nobody_waited_for_does_not_outlive_its_task(attack, server):
     assert envelope.success or envelope.error["error_type"] in ("task_error", "timeout")
     assert attack("return 1;").unwrap() == 1
     assert len(server.asked) == seen
+
+
+# Building
+
+PLANT = 'require("fs").writeFileSync("ran-on-the-host", "x"); module.exports = {};\n'
+SCRIPTS = ["preinstall", "install", "postinstall", "prepare", "prebuild", "build", "postbuild", "pretest"]
+
+
+def test_configuration_and_scripts_of_the_project_that_would_run_during_a_build(project, cli):
+    """Whatever tools of the JavaScript world look for beside a source, none of it is run for a build."""
+    for name in ("esbuild", "babel", "postcss", "rollup", "webpack", "vite", "jest", "eslint"):
+        for ending in ("js", "cjs"):
+            project.write(f"{name}.config.{ending}", PLANT)
+    for name in (
+        ".pnpmfile.cjs",
+        "plugin.js",
+        "index.js",
+        "node_modules/evil/index.js",
+        "node_modules/.hooks/x.js",
+    ):
+        project.write(name, PLANT)
+    scripts = dict.fromkeys(SCRIPTS, "touch ran-on-the-host")
+    evil = {"name": "evil", "version": "1.0.0", "main": "index.js", "scripts": scripts}
+    project.write("node_modules/evil/package.json", json.dumps(evil))
+    package = {
+        "name": "x",
+        "scripts": scripts,
+        "dependencies": {"evil": "*"},
+        "babel": {"plugins": ["./plugin.js"]},
+    }
+    project.write("package.json", json.dumps(package))
+    project.write("tsconfig.json", json.dumps({"compilerOptions": {"plugins": [{"name": "./plugin.js"}]}}))
+    project.write(
+        ".npmrc", "node-options=--require ./plugin.js\nscript-shell=./plugin.js\nignore-scripts=false\n"
+    )
+    project.write(".node-version", "0.0.1\n")
+    project.write(".env", "NODE_OPTIONS=--require ./plugin.js\n")
+    project.write(
+        "main.ts",
+        """
+        import { task } from "@capsule-run/sdk";
+        const all = ["ma", "in"].map((half) => half);
+        export const main = task({ name: all.join(""), ram: `${64}MB` }, () => "good");
+        """,
+    )
+    for arguments in (("build", "main.ts", "--export"), ("run", "main.ts", "--json")):
+        done = cli(*arguments)
+        assert done.status == 0, done
+    assert done.envelope.result == "good"
+    assert list(project.root.rglob("ran-on-the-host")) == []
