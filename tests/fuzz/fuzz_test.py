@@ -58,7 +58,8 @@ def test_every_target_has_seeds_and_every_seed_a_target():
 
 def test_the_page_lists_every_target():
     page = (Path(__file__).parent.parent.parent / "docs/security-tests.md").read_text()
-    assert re.findall(r"^\| `(\w+)` \| \d+ \|", page, re.MULTILINE) == list(TARGETS)
+    listed = re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.MULTILINE)
+    assert listed == [(name, str(len(target.seeds))) for name, target in TARGETS.items()]
 
 
 # That the checks can fail

@@ -508,7 +508,7 @@ ATTACKS = (
         lambda result, scene: "left-over" in result.stdout,
     ),
     Attack(
-        "a declared variable's value in the record of runs",
+        "a declared variable's value left in .capsule",
         """
         print(os.environ[SECRET])
         key = {"X-Key": os.environ[SECRET]}

@@ -645,9 +645,12 @@ def test_work_that_nobody_waited_for_does_not_outlive_its_task(attack, server):
         """,
         options='allowedHosts: ["127.0.0.1"], timeout: "2s"',
     )
-    seen = len(server.asked)
     assert envelope.success or envelope.error["error_type"] in ("task_error", "timeout")
+    # What was on its way at the end may still arrive; what goes on after it would be more and more.
     assert attack("return 1;").unwrap() == 1
+    seen = len(server.asked)
+    for _ in range(3):
+        assert attack("return 1;").unwrap() == 1
     assert len(server.asked) == seen
 
 

@@ -134,7 +134,7 @@ PEM = (
 )
 
 
-@target(UsageError, tokens=PEM)
+@target(UsageError, tokens=PEM, cost=2)
 def key_file(data: bytes) -> None:
     """A file of keys is read as public keys or as a private one, never as both."""
     with scratch(data, "x.pub") as file:
@@ -174,7 +174,7 @@ TOML = (
 )
 
 
-@target(ConfigError, tokens=TOML)
+@target(ConfigError, tokens=TOML, cost=2)
 def settings(data: bytes) -> None:
     """``capsule.toml`` is settings, or an error with a place."""
     with scratch(data, "capsule.toml") as file:
@@ -186,7 +186,7 @@ def settings(data: bytes) -> None:
             raise
 
 
-@target(ConfigError, tokens=(b"export ", b"=", b"'", b'"', b"\\", b"${HOME}", b"$HOME", b"#", b"\n", b"\0"))
+@target(ConfigError, tokens=(b"export ", b"=", b"'", b'"', b"\\", b"${HOME}", b"$HOME", b"#", b"\n"), cost=2)
 def dotenv(data: bytes) -> None:
     """A ``.env`` gives names and values, and none that an environment can't hold."""
     with scratch(data, ".env") as file:

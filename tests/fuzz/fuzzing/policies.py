@@ -123,7 +123,7 @@ def limit_arguments(data: bytes) -> None:
         assert getattr(again, name) == getattr(limits, name)
 
 
-@target(UsageError, tokens=(b"::", b":ro", b":rw", b"..", b"/", b"~", b".", b"\0", b"data"))
+@target(UsageError, tokens=(b"::", b":ro", b":rw", b"..", b"/", b"~", b".", b"\0", b"data"), cost=2)
 def mounts(data: bytes) -> None:
     """``--mount``: a folder that is there, under an absolute path without ``..``."""
     with tempfile.TemporaryDirectory(prefix="capsule-fuzz-") as folder:
