@@ -184,13 +184,14 @@ test("process knows its environment and nothing more", () => {
 
 test("nextTick, promises, timers and immediates come in order", async () => {
   const order = [];
-  setTimeout(() => order.push("timeout 5"), 5);
+  // A second apart: on a loaded machine, it can take long from one line to the next.
+  setTimeout(() => order.push("timeout 1000"), 1000);
   setTimeout(() => order.push("timeout 1"), 1);
   process.nextTick(() => order.push("tick"));
   Promise.resolve().then(() => order.push("promise"));
   order.push("sync");
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.deepEqual(order, ["sync", "tick", "promise", "timeout 1", "timeout 5"]);
+  await new Promise((resolve) => setTimeout(resolve, 1001));
+  assert.deepEqual(order, ["sync", "tick", "promise", "timeout 1", "timeout 1000"]);
 });
 
 test("timers are cleared, repeat, refresh and carry arguments", async () => {
