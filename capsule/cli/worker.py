@@ -65,7 +65,9 @@ FAREWELL = 1.0
 def work() -> int:
     """Serves requests until stdin ends. Returns the exit code."""
     from capsule.session import close_journals
+    from capsule.workers.arenas import keep_few_arenas
 
+    keep_few_arenas()
     replies = _take_stdout()
     worker = Worker(replies)
     code = EXIT_OK

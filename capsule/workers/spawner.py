@@ -17,6 +17,7 @@ from capsule.errors import CapsuleError
 from capsule.runtime.engine import check_wasmtime, wasmtime_version
 from capsule.runtime.isolation import chosen_isolation
 from capsule.workers import passing
+from capsule.workers.arenas import ARENAS, VARIABLE
 
 START_SECONDS = 60.0
 """How long a zygote may take to be ready, on a busy machine."""
@@ -143,7 +144,10 @@ class Spawner:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                env={
+                    VARIABLE: str(ARENAS),
+                    **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                },
                 cwd="/",
             )
         except OSError as error:
