@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -187,3 +191,42 @@ def test_a_wasm_has_nothing_to_watch(greeting, cli, said):
 def test_watch_goes_with_nothing_that_builds_nothing(greeting, cli, said):
     said(cli("build", "--watch", "--check"), "don't go together", status=2)
     said(cli("build", "--watch", "--affected"), "leave --affected out", status=2)
+
+
+def test_output_into_a_folder_that_is_watched_is_no_change(greeting):
+    """What is said about broken settings would be a change itself, and be said again, and again."""
+    greeting.write("capsule.toml", '[workspace]\nmembers = ["main.py"]\n')
+    log = greeting / "watch.log"
+    command = [Path(sys.executable).parent / "capsule", "build", "--watch"]
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, cwd=greeting.root, stdout=file, stderr=file) as child,
+        ending(child),
+    ):
+        wait_for(log, "built main.py")
+        greeting.write("capsule.toml", "[[[\n")
+        wait_for(log, "error: capsule.toml")
+        for number in range(10):
+            greeting.write(f"unrelated{number}", "")
+            time.sleep(0.05)  # saves apart from each other: many at once would be one change
+        greeting.write("words.py", "TEXT = 'two'\n")
+        greeting.write("capsule.toml", '[workspace]\nmembers = ["main.py"]\n')
+        wait_for(log, "changed words.py")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(PATIENCE) == 130
+    assert log.read_text().count("error: capsule.toml") == 1
+
+
+@contextmanager
+def ending(child):
+    try:
+        yield
+    finally:
+        child.kill()
+
+
+def wait_for(log, words):
+    deadline = time.monotonic() + PATIENCE
+    while words not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)

@@ -70,14 +70,17 @@ def _next(
     here: Path,
 ) -> tuple[Selection, bool]:
     """Waits until a member has to be built; gives the members of then, and whether a change was heard."""
+    said = ""
     while True:
         folders = _folders(interests, selection)
         told = saves.wait(folders)
         try:
             now = _selected(files, here)
         except CapsuleError as error:
-            if told:
+            # Whatever else is saved while the settings are broken, they are broken in the same way.
+            if str(error) != said:
                 write_error(error)
+                said = str(error)
             continue
         broken = any(interest is None for interest in interests.values())
         if broken or now.members != selection.members:

@@ -110,7 +110,7 @@ class Saves:
             self._changes = _watch(folder for folder, inode in wanted if inode)
             self._fresh = True
         try:
-            while not next(self._changes):
+            while not _of_others(next(self._changes)):
                 if self._fresh:
                     self._fresh = False
                     return False
@@ -126,6 +126,21 @@ class Saves:
                 f"changes can't be watched: {error}",
                 hint="set WATCHFILES_FORCE_POLLING=1 to look at the files again and again instead",
             ) from None
+
+
+def _of_others(changes: set[tuple[Change, str]]) -> bool:
+    """Whether one is no change of our own: what we say may go to a file in a folder that is watched."""
+    return any(not _is_our_output(path) for _, path in changes)
+
+
+def _is_our_output(path: str) -> bool:
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):  # noqa: PTH116
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _inode(folder: str) -> int:
