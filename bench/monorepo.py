@@ -5,12 +5,18 @@ build, a build in which nothing has changed (the best of three), one after a cha
 after a change to the shared library. Engines are built before, so that they aren't counted.
 
     uv run python bench/monorepo.py --members 50 100 200 --kilobytes 2 100
+
+With ``--example``: `examples/monorepo` instead, from an empty user cache on, engines and C library included,
+and then from a shared cache, with another empty user cache.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,11 +78,12 @@ def generate(root: Path, members: int, kilobytes: int) -> None:
             (folder / "main.py").write_text("import data\n" + _PYTHON.format(number=number))
 
 
-def build(root: Path, expected: dict[str, int]) -> float:
+def build(root: Path, expected: dict[str, int], environment: dict[str, str] | None = None) -> float:
     """Builds a workspace in a process of its own, checks what came of it, and gives the seconds."""
     command = [str(Path(sys.executable).parent / "capsule"), "build", "--json"]
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode != 0:
         raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
@@ -106,12 +113,53 @@ def measure(members: int, kilobytes: int) -> Figures:
     return Figures(members, kilobytes, cold, warm, one_member, shared)
 
 
+def measure_example() -> None:
+    """Builds the example in four states, and prints a line for each: seconds, and states of members."""
+    example = Path(__file__).resolve().parent.parent / "examples" / "monorepo"
+    with tempfile.TemporaryDirectory(prefix="capsule-monorepo-") as name:
+        folder = Path(name)
+        for checkout in ("first", "second"):
+            shutil.copytree(example, folder / checkout, ignore=shutil.ignore_patterns(".capsule"))
+        machine = {"CAPSULE_CACHE_DIR": str(folder / "machine"), "CAPSULE_CACHE_REMOTE": "off"}
+        remote = {
+            "CAPSULE_CACHE_REMOTE": (folder / "remote").as_uri(),
+            "CAPSULE_CACHE_KEY": secrets.token_hex(32),
+        }
+        shared = folder / "first" / "libs" / "text" / "words.py"
+        states: list[tuple[str, dict[str, int], Path, dict[str, str]]] = [
+            ("cold, empty user cache", {"built": 13}, folder / "first", machine),
+            ("nothing changed", {"hit": 13}, folder / "first", machine),
+            ("a shared file changed", {"built": 5, "hit": 8}, folder / "first", machine),
+            ("from the shared cache", {"fetched": 13}, folder / "second", {"CAPSULE_CACHE_MODE": "read"}),
+        ]
+        for number, (state, expected, root, environment) in enumerate(states):
+            if number == 2:
+                before = shared.read_text()
+                shared.write_text(f"{before}# changed\n")
+            if number == 3:
+                shared.write_text(before)
+                build(folder / "first", {"hit": 13}, machine)
+                push = [str(Path(sys.executable).parent / "capsule"), "cache", "push"]
+                subprocess.run(
+                    push, cwd=folder / "first", env={**os.environ, **machine, **remote}, check=True, stdout=2
+                )
+                environment = {**remote, **environment, "CAPSULE_CACHE_DIR": str(folder / "another machine")}
+            load = os.getloadavg()[0]
+            seconds = build(root, expected, environment)
+            said = ", ".join(f"{count} {what}" for what, count in expected.items())
+            print(f"{state:<24}{seconds:>8.2f} s   {said:<16}   load {load:.1f}", flush=True)
+
+
 def main() -> None:
     """Prints a line for each workspace."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--members", type=int, nargs="+", default=[50, 100, 200, 400])
     parser.add_argument("--kilobytes", type=int, nargs="+", default=[2, 100])
+    parser.add_argument("--example", action="store_true", help="measure examples/monorepo instead")
     options = parser.parse_args()
+    if options.example:
+        measure_example()
+        return
     with tempfile.TemporaryDirectory(prefix="capsule-monorepo-") as folder:
         generate(Path(folder), 4, 1)
         build(Path(folder), {"built": 4})
