@@ -30,7 +30,7 @@ def timed(function, *arguments, **named):
         "2 ** (10**9)",
         "import re; re.match(r'(x+x+)+y', 'x' * 60)",
         "import re; re.match(r'(.*)*$', 'x' * 30 + '\\n' * 30)",
-        "'a' * 10**6 in 'ab' * 10**8",
+        "while 'a' * 10**6 not in 'ab' * 10**8: pass",
         "str(10**(10**6)) if not sys.set_int_max_str_digits(0) else 0",
         "sorted(range(10**7), key=lambda n: -n)",
         "[].__class__(iter(int, 1))",
