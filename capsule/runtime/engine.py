@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from capsule.errors import CapsuleError
+from capsule.runtime.once import once
 
 if TYPE_CHECKING:
     import wasmtime
@@ -68,7 +69,7 @@ def check_wasmtime(version: str) -> None:
         )
 
 
-@lru_cache(maxsize=1)
+@once
 def engine() -> wasmtime.Engine:
     """The engine that all sandboxes of this process share. Raises `CapsuleError` for an unsafe wasmtime."""
     import wasmtime

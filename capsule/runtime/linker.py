@@ -6,7 +6,6 @@ WASI comes without sockets' name look-up and without ``wasi:http``: neither know
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from capsule.foreign import host_api
@@ -18,6 +17,7 @@ from capsule.runtime.host.http import HTTP
 from capsule.runtime.host.metering import metered
 from capsule.runtime.host.program import PROGRAM
 from capsule.runtime.host.tasks import PENDING, TASKS
+from capsule.runtime.once import once
 
 if TYPE_CHECKING:
     from wasmtime.component import Linker
@@ -35,7 +35,7 @@ INTERFACES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
 }
 
 
-@lru_cache(maxsize=1)
+@once
 def linker() -> Linker:
     """The linker that every sandbox is instantiated with. Host functions find their guest by thread."""
     from wasmtime.component import Linker

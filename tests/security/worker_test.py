@@ -165,7 +165,9 @@ def test_a_real_worker_is_confined_and_knows_nothing_of_its_host(attack, monkeyp
     assert b"secret" not in (process / "environ").read_bytes()
     opened = [str(path.readlink()) for path in (process / "fd").iterdir()]
     known = ("socket:", "/dev/null", "anon_inode:")
-    assert all(name.startswith(known) or name.endswith(".cwasm") for name in opened), opened
+    # Compiled code that was replaced in the user's cache since stays open under its old name.
+    code = (".cwasm", ".cwasm (deleted)")
+    assert [name for name in opened if not name.startswith(known) and not name.endswith(code)] == []
 
 
 # What it can say to its broker
