@@ -34,7 +34,7 @@ TYPES: Final[Mapping[str, str]] = {
     "http-request": "func(string, string, list<tuple<string, string>>, option<string>) "
     f"-> result<{_RESPONSE}, {_HTTP_ERROR}>",
 }
-"""What the interface's functions have to be, as `capsule.foreign.recognition` describes them."""
+"""What the interface's functions have to be, as `capsule.runtime.export_types` describes them."""
 
 TYPE_NAMES: Final = frozenset(("task-error", "http-response", "http-error"))
 

@@ -13,7 +13,7 @@ from capsule.errors import ArtifactError
 from capsule.foreign import host_api
 from capsule.foreign.contract import Contract
 from capsule.runtime.engine import engine
-from capsule.runtime.export_types import describe, describe_value
+from capsule.runtime.export_types import describe
 from capsule.runtime.imports import OFFERED, is_wasi, why_not
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ EXPORTED: Final[Mapping[Contract, str]] = {
 """What ``run`` has to be in the interface that a component of each contract exports."""
 
 MOST_SHOWN: Final = 20
-LONGEST_NAME: Final = 120
 LONGEST: Final = 400
-DEEPEST: Final = 6
 
 HINT: Final = (
     "capsule runs artifacts of 'capsule build --export', components that export capsule:host/task-runner, "
@@ -103,44 +101,9 @@ def _api_problems(interface: Any) -> list[str]:
         wanted = host_api.TYPES.get(name)
         if wanted is None and name not in host_api.TYPE_NAMES:
             problems.append(f"{name} of {host_api.INTERFACE}")
-        elif wanted is not None and described(item.ty) != wanted:
-            problems.append(f"{name} of {host_api.INTERFACE} as {described(item.ty)}")
+        elif wanted is not None and describe(item.ty) != wanted:
+            problems.append(f"{name} of {host_api.INTERFACE} as {describe(item.ty)}")
     return problems
-
-
-def described(item: Any, depth: int = 0) -> str:
-    """A type, with what is in its records and variants; shortened where no interface of ours is as deep."""
-    from wasmtime.component import _types as types
-
-    if item is None:
-        return "_"
-    if depth > DEEPEST:
-        return "..."
-
-    def within(kinds: list[Any]) -> str:
-        return ", ".join(described(kind, depth + 1) for kind in kinds[:MOST_SHOWN])
-
-    def named(items: list[tuple[str, Any]], form: str) -> str:
-        shown = [form.format(name[:LONGEST_NAME], described(kind, depth + 1)) for name, kind in items]
-        return ", ".join(shown[:MOST_SHOWN])
-
-    match item:
-        case types.FuncType():
-            parameters = within([kind for _, kind in item.params])
-            return f"func({parameters}) -> {described(item.result, depth + 1)}"
-        case types.RecordType():
-            return f"record {{{named(item.fields, '{}: {}')}}}"
-        case types.VariantType():
-            return f"variant {{{named(item.cases, '{}({})')}}}"
-        case types.ListType():
-            return f"list<{described(item.element, depth + 1)}>"
-        case types.OptionType():
-            return f"option<{described(item.payload, depth + 1)}>"
-        case types.ResultType():
-            return f"result<{within([item.ok, item.err])}>"
-        case types.TupleType():
-            return f"tuple<{within(item.elements)}>"
-    return describe_value(item)
 
 
 def _listed(names: list[str]) -> str:

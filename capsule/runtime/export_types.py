@@ -12,10 +12,12 @@ CONTRACT_TYPES: Mapping[str, str] = {
 }
 """What each export of the contract's worlds has to be; the names of parameters don't matter."""
 
-DEEPEST = 4
-"""How far into a type its description goes: types come from components that nobody vouches for."""
+DEEPEST = 5
+"""How far into a type its description goes: as deep as an interface of ours. Types come from components that
+nobody vouches for, and have up to a million parts (wasmtime's own bound)."""
 
 MOST_PARTS = 8
+LONGEST_NAME = 120
 
 
 def wrong_exports(exports: Mapping[str, Any]) -> list[str]:
@@ -49,14 +51,14 @@ def describe(item: Any) -> str:
     return "a type"
 
 
-def describe_value(kind: Any) -> str:
-    """The type of a value, as in a function's."""
-    return _value(kind, 0)
-
-
 def _list(kinds: list[Any], depth: int) -> str:
     shown = [_value(kind, depth) for kind in kinds[:MOST_PARTS]]
     return ", ".join([*shown, "..."] if len(kinds) > MOST_PARTS else shown)
+
+
+def _named(parts: list[tuple[str, Any]], form: str, depth: int) -> str:
+    shown = [form.format(name[:LONGEST_NAME], _value(kind, depth)) for name, kind in parts[:MOST_PARTS]]
+    return ", ".join([*shown, "..."] if len(parts) > MOST_PARTS else shown)
 
 
 def _value(kind: Any, depth: int) -> str:
@@ -75,5 +77,9 @@ def _value(kind: Any, depth: int) -> str:
             return f"result<{_value(kind.ok, depth + 1)}, {_value(kind.err, depth + 1)}>"
         case types.TupleType():
             return f"tuple<{_list(kind.elements, depth + 1)}>"
-    # String, U32, RecordType, ...: WIT's own words in another case.
+        case types.RecordType():
+            return f"record {{{_named(kind.fields, '{}: {}', depth + 1)}}}"
+        case types.VariantType():
+            return f"variant {{{_named(kind.cases, '{}({})', depth + 1)}}}"
+    # String, U32, FlagsType, ...: WIT's own words in another case.
     return type(kind).__name__.removesuffix("Type").lower()
