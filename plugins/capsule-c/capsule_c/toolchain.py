@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from capsule.errors import BuildError
+from capsule.frontend.folders import locked
 from capsule.frontend.process import Finished, ToolLimits, run_tool
 from capsule.frontend.spec import Host
 
@@ -165,7 +163,8 @@ def runtime_objects(toolchain: Toolchain, host: Host) -> list[Path]:
     name = hashlib.sha256(f"{versions['ziglang']} {versions['runtime']}".encode()).hexdigest()[:32]
     folder = host.cache_folder("runtime") / name
     if not folder.is_dir():
-        with _locked(folder.with_suffix(".lock"), host.progress):
+        waiting = "waiting for the C library and runtime, which are being built"
+        with locked(folder.with_suffix(".lock"), host.progress, waiting):
             if not folder.is_dir():
                 host.progress("building the C library and runtime (once per machine, half a minute)")
                 _build_runtime(toolchain, folder)
@@ -210,18 +209,3 @@ def _build_library(toolchain: Toolchain, made: Path, scratch: Path) -> None:
         raise BuildError(
             "the C library could not be built", hint="capsule doctor", traceback=done.output[-20_000:]
         )
-
-
-@contextmanager
-def _locked(file: Path, progress: Progress) -> Iterator[None]:
-    # The kernel drops the lock with the process that holds it.
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for the C library and runtime, which are being built")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from capsule.frontend.folders import locked
 
 Progress = Callable[[str], None]
 
@@ -21,7 +20,8 @@ def install_once(folder: Path, fill: Callable[[Path], None], progress: Progress)
     """
     if folder.is_dir():
         return folder
-    with _locked(folder.with_name(f"{folder.name}.lock"), progress):
+    waiting = "waiting for another process that installs the same"
+    with locked(folder.with_name(f"{folder.name}.lock"), progress, waiting):
         if folder.is_dir():
             return folder
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -32,18 +32,3 @@ def install_once(folder: Path, fill: Callable[[Path], None], progress: Progress)
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     return folder
-
-
-@contextmanager
-def _locked(file: Path, progress: Progress) -> Iterator[None]:
-    # The kernel drops the lock with the process that holds it.
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process that installs the same")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
