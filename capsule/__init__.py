@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from capsule import http
     from capsule.api import run, run_sync
     from capsule.errors import BuildError, CapsuleError
-    from capsule.outcome import Envelope, TaskError
-    from capsule.task import task
+    from capsule.sdk.outcome import Envelope, TaskError
+    from capsule.sdk.task import task
 
 __all__ = ["BuildError", "CapsuleError", "Envelope", "TaskError", "http", "run", "run_sync", "task"]
 
 _HOMES = {
     "BuildError": "capsule.errors",
     "CapsuleError": "capsule.errors",
-    "Envelope": "capsule.outcome",
-    "TaskError": "capsule.outcome",
+    "Envelope": "capsule.sdk.outcome",
+    "TaskError": "capsule.sdk.outcome",
     "run": "capsule.api",
     "run_sync": "capsule.api",
-    "task": "capsule.task",
+    "task": "capsule.sdk.task",
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsule.outcome import Envelope
+from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.policy.limits import Limits

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from capsule.cli.app import app, cache_app
-from capsule.outcome import ERROR_TYPES
 from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS, Policy
+from capsule.sdk.outcome import ERROR_TYPES
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs/guide.md").read_text()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from capsule.outcome import ERROR_TYPES
+from capsule.sdk.outcome import ERROR_TYPES
 
 SOURCES = {
     "task_error": ("", "raise ValueError('no')", "ValueError: no"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from capsule.errors import CapsuleError
-    from capsule.outcome import Envelope
     from capsule.runtime.events import Event
+    from capsule.sdk.outcome import Envelope
 
 
 def write_envelope(envelope: Envelope) -> None:

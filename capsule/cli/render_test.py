@@ -6,8 +6,8 @@ import sys
 
 from capsule.cli.render import write_envelope, write_error, write_event, write_outcome, write_warning
 from capsule.errors import BuildError, CapsuleError, Location
-from capsule.outcome import Envelope
 from capsule.runtime import events
+from capsule.sdk.outcome import Envelope
 
 
 def envelope(result=None, error=None):

@@ -45,7 +45,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from capsule.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
 from capsule.errors import CapsuleError, UsageError
-from capsule.outcome import Envelope
+from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.runtime.events import Event

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from capsule.foreign.calls import call_text
 from capsule.foreign.contract import Contract
-from capsule.outcome import Envelope
 from capsule.policy.model import TaskPolicy
 from capsule.runtime import events
 from capsule.runtime.attempt import (
@@ -23,6 +22,7 @@ from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen, grant_preopens
 from capsule.runtime.services import AttemptServices
 from capsule.runtime.traps import Failure
+from capsule.sdk.outcome import Envelope
 from capsule.secrets.masking import NOTHING
 
 if TYPE_CHECKING:

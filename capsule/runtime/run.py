@@ -16,7 +16,6 @@ from capsule.errors import CapsuleError, PolicyError, UsageError
 from capsule.foreign.calls import check_arguments
 from capsule.foreign.contract import ASKED, MAIN_TASK, is_task_name
 from capsule.foreign.policy import under_ceilings
-from capsule.outcome import Envelope
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.serial import to_json
@@ -32,6 +31,7 @@ from capsule.runtime.preopens import Preopen, Protected
 from capsule.runtime.requests import Requests
 from capsule.runtime.scheduler import MACHINE, Scheduler
 from capsule.runtime.traps import Failure
+from capsule.sdk.outcome import Envelope
 from capsule.secrets.masking import NOTHING, Masker
 
 if TYPE_CHECKING:

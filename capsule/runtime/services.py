@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from capsule.outcome import Envelope
 from capsule.runtime.attempt import outcome_not_kept
 from capsule.runtime.interrupt import Interrupt
+from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.runtime.execution import Execution

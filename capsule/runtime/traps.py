@@ -25,7 +25,7 @@ MEMORY_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed: one of `capsule.outcome.ERROR_TYPES`, and what to say of it."""
+    """Why an attempt failed: one of `capsule.sdk.outcome.ERROR_TYPES`, and what to say of it."""
 
     error_type: str
     message: str

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import wasmtime
 
-from capsule.outcome import ERROR_TYPES
 from capsule.runtime.traps import failure_of_trap
+from capsule.sdk.outcome import ERROR_TYPES
 
 LIMITS = {"compute": "its fuel of 5", "timeout": "its timeout of 2s", "ram": "its ram of 9 bytes"}
 

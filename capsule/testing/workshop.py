@@ -16,9 +16,9 @@ from capsule.errors import CapsuleError
 from capsule.frontend.manager import plugins
 from capsule.frontend.spec import Frontend
 from capsule.manifest import Manifest
-from capsule.outcome import Envelope
 from capsule.policy.model import Policy
 from capsule.project import open_project
+from capsule.sdk.outcome import Envelope
 from capsule.testing.programs import PROGRAMS, Programs
 
 CONFIG = "capsule.toml"

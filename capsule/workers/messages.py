@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from capsule.outcome import ERROR_TYPES
 from capsule.runtime.traps import Failure
+from capsule.sdk.outcome import ERROR_TYPES
 from capsule.workers.frames import Frame, Kind, ProtocolError
 
 LONGEST_TEXT: Final = 64 << 10

@@ -198,7 +198,7 @@ def test_a_trivial_task_runs_in_the_guides_64_megabytes() -> None:
 
 def test_the_sdk_has_the_public_names_of_the_hosts() -> None:
     import capsule
-    import capsule.outcome
+    import capsule.sdk.outcome
 
     source = """
 import capsule
@@ -210,6 +210,6 @@ def main():
     assert set(names) >= {"Envelope", "TaskError", "http", "run", "run_sync", "task"}
     assert all(hasattr(capsule, name) for name in names)
     assert set(envelope) - {"__dict__", "__weakref__", "__module__"} >= {
-        name for name in vars(capsule.outcome.Envelope) if not name.startswith("_")
+        name for name in vars(capsule.sdk.outcome.Envelope) if not name.startswith("_")
     }
-    assert error == sorted(vars(capsule.outcome.TaskError("m")))
+    assert error == sorted(vars(capsule.sdk.outcome.TaskError("m")))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import capsule.http
+import capsule.sdk.http
 from capsule_python.harness_test import World, installed, program
 
 _SOURCE = """
@@ -317,7 +317,7 @@ def test_anything_but_http_says_that_it_can_not_leave(web: World) -> None:
 def test_the_sdks_client_is_the_hosts() -> None:
     here = Path(__file__).parent / "guest" / "capsule" / "http.py"
     shared = re.compile(r"^__all__ = .*?(?=^def _send)", re.DOTALL | re.MULTILINE)
-    texts = [shared.search(path.read_text()) for path in (here, Path(capsule.http.__file__))]
+    texts = [shared.search(path.read_text()) for path in (here, Path(capsule.sdk.http.__file__))]
     assert texts[0] is not None
     assert texts[1] is not None
     assert texts[0][0] == texts[1][0]

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextvars import ContextVar
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from capsule.outcome import Envelope
+from capsule.sdk.outcome import Envelope
 
 P = ParamSpec("P")
 R = TypeVar("R")

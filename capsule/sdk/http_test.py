@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from capsule import http
 from capsule.runtime.host.http_wire import parse_request
+from capsule.sdk import http
 
 
 class Handler(BaseHTTPRequestHandler):

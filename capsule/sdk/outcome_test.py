@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from capsule.outcome import Envelope, TaskError
+from capsule.sdk.outcome import Envelope, TaskError
 
 RETURNED = Envelope(success=True, result={"a": 1}, error=None, execution={"task_name": "main", "retries": 0})
 FAILED = Envelope(
