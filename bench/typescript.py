@@ -29,7 +29,7 @@ from capsule.artifact import pack
 from capsule.errors import Location
 from capsule.manifest import Manifest, Task
 from capsule.policy.model import HIGH_FUEL, Policy, TaskPolicy
-from capsule.user_cache import CACHE_VARIABLE
+from capsule.project.user_cache import CACHE_VARIABLE
 
 HERE = Path(__file__).parent
 WIT = HERE.parent / "wit"

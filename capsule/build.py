@@ -18,8 +18,8 @@ from capsule.frontend.spec import Engine, EngineProgram, Frontend, Inputs, Progr
 from capsule.loading import unpack_files
 from capsule.manifest import Manifest, Task
 from capsule.policy.resolve import declared_policy
-from capsule.project import Project, prepare_folder
-from capsule.user_cache import private_folder
+from capsule.project.opened import Project, prepare_folder
+from capsule.project.user_cache import private_folder
 
 if TYPE_CHECKING:
     from capsule.remote.sharing import Shared

@@ -11,9 +11,9 @@ from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_digest, 
 from capsule.artifact import COMPONENT_HEADER, EngineReference
 from capsule.errors import BuildError
 from capsule.frontend.spec import Engine
-from capsule.remote.settings import CacheSettings
+from capsule.project.remote_cache import CacheSettings
+from capsule.project.user_cache import user_store
 from capsule.remote.sharing import Shared, project_remote_if_any
-from capsule.user_cache import user_store
 
 if TYPE_CHECKING:
     from wasmtime.component import Component

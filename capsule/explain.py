@@ -17,9 +17,9 @@ from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.resolve import BUILT_IN
 
 if TYPE_CHECKING:
-    from capsule.config import Config
-    from capsule.environment import Environment
     from capsule.manifest import Manifest, Task
+    from capsule.project.config import Config
+    from capsule.project.environment import Environment
     from capsule.runtime.preopens import Mount, Protected
 
 FolderState = Literal["exists", "missing", "to be made", "refused"]

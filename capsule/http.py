@@ -1,4 +1,4 @@
-"""``capsule.http``, as task code imports it: `capsule.sdk.http` under the name that it has in a sandbox too."""
+"""What task code imports as ``capsule.http``: `capsule.sdk.http`, under the name that a sandbox has too."""
 
 from capsule.sdk.http import (
     ConnectionFailed,

@@ -14,9 +14,9 @@ from capsule.artifact import Artifact, ProgramTable
 from capsule.engines import built_engine_digest, compiled_name, engine_code
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Engine
+from capsule.project.user_cache import private_folder
 from capsule.runtime.compiled import compiled_code
 from capsule.runtime.loaded import Loaded
-from capsule.user_cache import private_folder
 
 Progress = Callable[[str], None]
 

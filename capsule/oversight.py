@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.config import Config, find_root
 from capsule.errors import ArtifactError, UsageError
 from capsule.frontend.manager import Plugins
 from capsule.policy.limits import Limits
-from capsule.project import Project, known_settings
-from capsule.workspace.settings import seen_from
+from capsule.project.config import Config, find_root
+from capsule.project.opened import Project, known_settings
+from capsule.project.workspace import seen_from
 
 if TYPE_CHECKING:
     from capsule.signing import Requirement

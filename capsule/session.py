@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from capsule.artifact import Artifact, parse
 from capsule.build import Plan, build, plan, prefer_snapshot
-from capsule.config import CONFIG_NAME
 from capsule.engines import engine_key
-from capsule.environment import environment
 from capsule.errors import ArtifactError, CapsuleError
 from capsule.foreign.adoption import read_component
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
 from capsule.loading import load
 from capsule.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
-from capsule.project import STATE_FOLDER, Project, open_project, prepare_state
+from capsule.project.config import CONFIG_NAME
+from capsule.project.environment import environment
+from capsule.project.opened import STATE_FOLDER, Project, open_project, prepare_state
 from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
 

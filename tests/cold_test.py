@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from capsule.user_cache import user_store
+from capsule.project.user_cache import user_store
 
 pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="takes minutes; set CI=true to run it")
 

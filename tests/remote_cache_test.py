@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from capsule.user_cache import CACHE_VARIABLE
+from capsule.project.user_cache import CACHE_VARIABLE
 from tests.conftest import Cli, Finished, Project, RunPython, Server
 
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32

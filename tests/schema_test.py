@@ -11,10 +11,10 @@ import tomlkit
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from capsule.config import FRONTEND_TABLES, TABLES, load_config
 from capsule.errors import ConfigError
-from capsule.schema import FILE
-from capsule.schema.generate import capsule_schema, schema_text
+from capsule.project.config import FRONTEND_TABLES, TABLES, load_config
+from capsule.project.schema import FILE
+from capsule.project.schema.generate import capsule_schema, schema_text
 
 VALIDATOR = jsonschema.Draft202012Validator(capsule_schema())
 
@@ -120,7 +120,7 @@ def test_what_the_validation_accepts_the_schema_accepts_and_the_other_way_round(
 
 
 def test_the_published_file_is_what_the_tables_give():
-    assert FILE.read_text() == schema_text(), "run: python -m capsule.schema.generate"
+    assert FILE.read_text() == schema_text(), "run: python -m capsule.project.schema.generate"
 
 
 def test_the_published_file_is_a_schema():

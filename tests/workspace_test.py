@@ -15,7 +15,7 @@ import pytest
 
 from capsule.errors import ConfigError
 from capsule.frontend.manager import plugins
-from capsule.project import open_project
+from capsule.project.opened import open_project
 from capsule.workspace.selection import select
 
 PYTHON = """

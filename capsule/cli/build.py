@@ -23,7 +23,7 @@ from capsule.errors import ArtifactError, BuildError, UsageError
 if TYPE_CHECKING:
     from capsule.build import Built, Plan
     from capsule.frontend.spec import Diagnostic
-    from capsule.project import Project
+    from capsule.project.opened import Project
     from capsule.signing import SigningKey
     from capsule.workspace.builder import Finish
     from capsule.workspace.selection import Selection
@@ -153,7 +153,7 @@ def build_files(
 ) -> int:
     """Builds each file and says what came of it. Returns the exit code; raises `CapsuleError`."""
     from capsule.frontend.manager import plugins
-    from capsule.project import open_project
+    from capsule.project.opened import open_project
 
     code = EXIT_OK
     for file in files or (None,):

@@ -63,7 +63,7 @@ def clear(*, everything: bool) -> int:
     if everything:
         import shutil
 
-        from capsule.user_cache import user_cache_folder
+        from capsule.project.user_cache import user_cache_folder
 
         for folder in user_cache_folder().iterdir():
             if folder.is_dir() and not folder.is_symlink() and folder.name not in USER_STORES:
@@ -72,9 +72,9 @@ def clear(*, everything: bool) -> int:
 
 
 def _stores() -> Iterator[tuple[str, Store]]:
-    from capsule.config import Config, find_root
-    from capsule.project import Project
-    from capsule.user_cache import user_store
+    from capsule.project.config import Config, find_root
+    from capsule.project.opened import Project
+    from capsule.project.user_cache import user_store
 
     here = Path.cwd()
     root, _ = find_root(here, here)

@@ -13,11 +13,11 @@ from capsule.cli import EXIT_OK, EXIT_TASK_FAILED
 from capsule.cli.progress import Progress
 from capsule.cli.render import write_line
 from capsule.cli.run import interruptibly
-from capsule.config import find_root
 from capsule.errors import ArtifactError, CapsuleError, UsageError
 from capsule.frontend.manager import plugins
-from capsule.project import Project, known_settings, open_project, prepare_folder
-from capsule.remote.settings import MODE_VARIABLE, REMOTE_VARIABLE, CacheSettings
+from capsule.project.config import find_root
+from capsule.project.opened import Project, known_settings, open_project, prepare_folder
+from capsule.project.remote_cache import MODE_VARIABLE, REMOTE_VARIABLE, CacheSettings
 
 if TYPE_CHECKING:
     from capsule_cache.remote import Remote

@@ -91,7 +91,7 @@ def _workers() -> Check:
 
 
 def _user_cache() -> Check:
-    from capsule.user_cache import CACHE_VARIABLE, secret, user_cache_folder
+    from capsule.project.user_cache import CACHE_VARIABLE, secret, user_cache_folder
 
     folder = user_cache_folder()
     try:
@@ -102,7 +102,7 @@ def _user_cache() -> Check:
 
 
 def _project_state() -> Check:
-    from capsule.config import find_root
+    from capsule.project.config import find_root
 
     here = Path.cwd()
     try:

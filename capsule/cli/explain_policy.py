@@ -23,7 +23,7 @@ from capsule.errors import UsageError
 if TYPE_CHECKING:
     from capsule.artifact import Artifact
     from capsule.explain import Explanation, Folder, TaskExplanation, Value, Variable
-    from capsule.project import Project
+    from capsule.project.opened import Project
 
 Row = tuple[str, str, str]
 """What it is, its value, and where that came from."""
@@ -45,12 +45,12 @@ class ExplainOptions:
 
 def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -> int:
     """Explains the policies of a file's tasks, or of one. Returns the exit code; raises `CapsuleError`."""
-    from capsule.environment import environment
     from capsule.explain import Surroundings, explain
     from capsule.foreign.policy import under_ceilings
     from capsule.frontend.manager import plugins
     from capsule.oversight import ARTIFACT_SUFFIX, oversight
-    from capsule.project import open_project
+    from capsule.project.environment import environment
+    from capsule.project.opened import open_project
     from capsule.runtime.preopens import Protected, parse_mount
 
     here = Path.cwd()

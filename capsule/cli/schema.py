@@ -9,9 +9,9 @@ from capsule.cli import EXIT_OK
 
 def print_schema() -> int:
     """Prints the schema, with a table for each installed frontend."""
-    from capsule.config import FRONTEND_TABLES
     from capsule.frontend.manager import plugins
-    from capsule.schema.generate import schema_text
+    from capsule.project.config import FRONTEND_TABLES
+    from capsule.project.schema.generate import schema_text
 
     installed = (frontend.name for frontend in plugins().frontends)
     sys.stdout.write(schema_text(dict.fromkeys((*FRONTEND_TABLES, *installed))))

@@ -26,7 +26,7 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = Fa
     from capsule.build import build, plan
     from capsule.foreign.policy import under_ceilings
     from capsule.frontend.manager import plugins
-    from capsule.project import open_project
+    from capsule.project.opened import open_project
     from capsule.session import read_wasm
 
     project = open_project(file, Path.cwd(), plugins())

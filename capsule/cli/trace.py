@@ -15,7 +15,7 @@ def trace(run: str | None = None, *, limit: int = 20, json: bool = False, output
     RUN is a run's id or its beginning. With ``output``, what the tasks wrote is shown too.
     Raises `CapsuleError`.
     """
-    from capsule.config import find_root
+    from capsule.project.config import find_root
 
     here = Path.cwd()
     root, _ = find_root(here, here)

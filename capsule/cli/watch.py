@@ -13,7 +13,7 @@ from capsule.cli.render import write_error
 from capsule.cli.run import FAREWELL, RunOptions, begin_run, interruptibly, show_outcome
 from capsule.errors import CapsuleError, UsageError
 from capsule.frontend.manager import plugins
-from capsule.project import known_settings, open_project, prepare_folder
+from capsule.project.opened import known_settings, open_project, prepare_folder
 from capsule.workspace.builder import Builder, Prospect
 from capsule.workspace.members import Member
 from capsule.workspace.selection import Selection, select

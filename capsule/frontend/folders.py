@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from capsule.user_cache import private_folder
+from capsule.project.user_cache import private_folder
 
 
 def cache_folder(frontend: str, name: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.remote.settings import CacheSettings
+from capsule.project.remote_cache import CacheSettings
 
 if TYPE_CHECKING:
     from capsule_cache.remote import Remote

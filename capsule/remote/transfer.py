@@ -14,7 +14,7 @@ from capsule.artifact import COMPONENT_HEADER
 from capsule.build import Plan, is_built_from, shared_name
 from capsule.engines import engine_key, engine_shared_name
 from capsule.frontend.spec import Engine
-from capsule.user_cache import user_store
+from capsule.project.user_cache import user_store
 
 AT_ONCE = 8
 """So many transfers at once."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from capsule_cache import Key, StoreError, StoreReadOnly, derive_key
 
 from capsule.errors import ArtifactError
+from capsule.project.user_cache import user_store
 from capsule.runtime.engine import compiled_code_tag, engine, keep_for_ever
-from capsule.user_cache import user_store
 
 if TYPE_CHECKING:
     from wasmtime.component import Component

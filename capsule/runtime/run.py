@@ -35,7 +35,7 @@ from capsule.sdk.outcome import Envelope
 from capsule.secrets.masking import NOTHING, Masker
 
 if TYPE_CHECKING:
-    from capsule.secrets.declaration import Secret
+    from capsule.policy.secrets import Secret
     from capsule.secrets.vault import Vault
 
 LONGEST_ARGUMENTS_IN_JOURNAL = 4096

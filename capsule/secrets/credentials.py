@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote_plus, unquote
 
+from capsule.policy.secrets import Place
 from capsule.runtime.host.http_policy import Target, is_loopback
 from capsule.runtime.host.http_wire import (
     MAX_BODY_BYTES,
@@ -22,7 +23,6 @@ from capsule.runtime.host.http_wire import (
     RequestFailure,
     quoted,
 )
-from capsule.secrets.declaration import Place
 from capsule.secrets.vault import Held, Vault
 
 _BASIC = re.compile(r"(basic +)([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)

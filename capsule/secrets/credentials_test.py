@@ -13,11 +13,11 @@ import pytest
 
 from capsule.errors import Location
 from capsule.policy.model import Policy, TaskPolicy
+from capsule.policy.secrets import Secret
 from capsule.runtime.host.http_fetch import Fetcher, Hop
 from capsule.runtime.host.http_policy import AllowList
 from capsule.runtime.host.http_wire import Headers, HttpRequest, HttpResponse, RequestFailure
 from capsule.secrets.credentials import TaskCredentials
-from capsule.secrets.declaration import Secret
 from capsule.secrets.vault import Vault, open_vault
 
 VALUE = "sk-0123456789abcdef"

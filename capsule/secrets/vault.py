@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from capsule.errors import Location, PolicyError
 from capsule.policy.model import TaskPolicy
 from capsule.policy.problems import name_hint, show
+from capsule.policy.secrets import Secret
 from capsule.runtime.host.http_policy import AllowList
-from capsule.secrets.declaration import Secret
 from capsule.secrets.masking import Masker, all_forms
 
 SHORTEST = 8

@@ -17,7 +17,7 @@ from capsule.frontend.manager import plugins
 from capsule.frontend.spec import Frontend
 from capsule.manifest import Manifest
 from capsule.policy.model import Policy
-from capsule.project import open_project
+from capsule.project.opened import open_project
 from capsule.sdk.outcome import Envelope
 from capsule.testing.programs import PROGRAMS, Programs
 

@@ -16,10 +16,10 @@ from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Diagnostic, Frontend
 from capsule.frontend.tracking import Lookups, Tracker
 from capsule.loading import load
-from capsule.project import Project, open_project, prepare_folder
+from capsule.project.opened import Project, open_project, prepare_folder
+from capsule.project.workspace import Settings
 from capsule.workspace.members import Member
 from capsule.workspace.record import Record, Records, differences, holds, note
-from capsule.workspace.settings import Settings
 
 State: TypeAlias = Literal["hit", "fetched", "built", "failed"]
 

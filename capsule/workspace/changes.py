@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from capsule.build import Plan
-from capsule.config import CONFIG_NAME
 from capsule.errors import CapsuleError, UsageError
 from capsule.frontend.tracking import Lookups
+from capsule.project.config import CONFIG_NAME
 from capsule.workspace.builder import Builder
 from capsule.workspace.members import Member
 from capsule.workspace.record import Record

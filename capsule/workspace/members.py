@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from capsule.config import CONFIG_NAME, Config
 from capsule.errors import ConfigError, Location, UsageError
 from capsule.frontend.manager import Plugins
-from capsule.workspace.patterns import Found, covers, find, is_skipped
-from capsule.workspace.settings import Settings
+from capsule.project.config import CONFIG_NAME, Config
+from capsule.project.patterns import Found, covers, find, is_skipped
+from capsule.project.workspace import Settings
 
 MAX_MEMBERS = 20_000
 

@@ -19,11 +19,11 @@ from capsule_cache import Key, Store, StoreError, derive_key
 
 from capsule.build import Plan
 from capsule.frontend.tracking import FileState, Lookups, PlaceState, folder_time, place_state
-from capsule.project import STATE_FOLDER
-from capsule.user_cache import secret
+from capsule.project.opened import STATE_FOLDER
+from capsule.project.user_cache import secret
 
 if TYPE_CHECKING:
-    from capsule.project import Project
+    from capsule.project.opened import Project
 
 FORMAT = 1
 SUFFIX = ".inputs"

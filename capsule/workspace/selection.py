@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from capsule.config import CONFIG_NAME, find_root
 from capsule.errors import UsageError
 from capsule.frontend.manager import Plugins
-from capsule.project import known_settings
+from capsule.project.config import CONFIG_NAME, find_root
+from capsule.project.opened import known_settings
+from capsule.project.workspace import Settings
 from capsule.workspace.members import Member, below, chosen, member_chooser, members
-from capsule.workspace.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

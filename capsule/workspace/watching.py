@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.config import CONFIG_NAME
 from capsule.errors import UsageError
 from capsule.frontend.tracking import Lookups, PlaceState, folder_time, place_state
-from capsule.workspace.patterns import is_skipped
+from capsule.project.config import CONFIG_NAME
+from capsule.project.patterns import is_skipped
 from capsule.workspace.record import NotedFile, file_unchanged
 
 if TYPE_CHECKING:

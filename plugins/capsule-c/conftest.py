@@ -13,8 +13,8 @@ import pytest
 from capsule import Envelope, run_sync
 from capsule.build import BuildHost
 from capsule.frontend.spec import Source
+from capsule.project.user_cache import CACHE_VARIABLE
 from capsule.session import close_journals
-from capsule.user_cache import CACHE_VARIABLE
 
 PROGRAMS = Path(__file__).parent / "tests" / "programs"
 

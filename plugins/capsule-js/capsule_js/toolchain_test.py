@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from capsule.errors import BuildError
-from capsule.user_cache import CACHE_VARIABLE
+from capsule.project.user_cache import CACHE_VARIABLE
 from capsule_js.engine import GUEST
 from capsule_js.node import VARIABLE
 from capsule_js.toolchain import (

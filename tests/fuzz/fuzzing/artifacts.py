@@ -8,11 +8,11 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from capsule.artifact import Artifact, append_signature, pack, parse, signed_part
-from capsule.config import load_config
-from capsule.environment import environment
 from capsule.errors import ArtifactError, ConfigError, UsageError
 from capsule.manifest import manifest_from_json, manifest_to_json
 from capsule.policy.model import OPTIONS
+from capsule.project.config import load_config
+from capsule.project.environment import environment
 from capsule.signature import read_signatures, write_signatures
 from capsule.signing import (
     Requirement,

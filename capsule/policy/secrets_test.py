@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from capsule.errors import Location, PolicyError
 from capsule.policy.problems_test import anything
-from capsule.secrets.declaration import KEYS, Secret, parse_table
+from capsule.policy.secrets import KEYS, Secret, parse_table
 
 HERE = Location("capsule.toml", 2)
 

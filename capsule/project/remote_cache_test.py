@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from capsule.errors import CapsuleError, ConfigError, Location, UsageError
-from capsule.remote.settings import MODE_VARIABLE, REMOTE_VARIABLE, CacheSettings
+from capsule.project.remote_cache import MODE_VARIABLE, REMOTE_VARIABLE, CacheSettings
 
 HERE = Location("capsule.toml", 3)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsule.environment import MAX_BYTES, _parse, environment
 from capsule.errors import ConfigError
+from capsule.project.environment import MAX_BYTES, _parse, environment
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_a_file_beyond_the_bound_is_refused(tmp_path: Path) -> None:
 
 def test_dotenv_is_not_imported_unless_a_file_is_read(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from capsule.environment import environment\n"
+        "import sys; from pathlib import Path; from capsule.project.environment import environment\n"
         "environment(Path(sys.argv[1])).select(['CAPSULE_A']); assert 'dotenv' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capsule.config import MAX_BYTES, Config, Workflow, _locator, _parse, find_root, load_config
 from capsule.errors import ConfigError, Location, UsageError
 from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS, FileGrant
 from capsule.policy.resolve import DefaultValue
+from capsule.project.config import MAX_BYTES, Config, Workflow, _locator, _parse, find_root, load_config
 
 
 def load(root: Path, text: str | bytes, *known: str) -> Config:
@@ -239,7 +239,7 @@ def test_a_file_that_is_too_large_or_can_not_be_read_is_told(project: Path) -> N
 
 def test_nothing_heavy_is_imported_before_a_file_is_read(project: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from capsule.config import find_root, load_config\n"
+        "import sys; from pathlib import Path; from capsule.project.config import find_root, load_config\n"
         "root, file = find_root(Path('main.py'), Path(sys.argv[1])); load_config(file, root)\n"
         "heavy = {'tomlkit', 'tomllib', 'difflib', 'hashlib', 'json', 'pluggy', 'dotenv'}\n"
         "assert file is None and not heavy & set(sys.modules), heavy & set(sys.modules)"

@@ -20,8 +20,8 @@ from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
 from capsule.policy.resolve import DefaultValue, parse_option
-from capsule.remote.settings import CacheSettings
-from capsule.secrets.declaration import Secret, parse_table
+from capsule.policy.secrets import Secret, parse_table
+from capsule.project.remote_cache import CacheSettings
 
 CONFIG_NAME = "capsule.toml"
 MAX_BYTES = 1024 * 1024
@@ -167,7 +167,7 @@ def _workflow(table: Mapping[str, Any], locate: Locate) -> Workflow:
 
 
 def _workspace(table: Mapping[str, Any], locate: Locate) -> Workspace:
-    from capsule.workspace.patterns import parse_patterns
+    from capsule.project.patterns import parse_patterns
 
     for key in table:
         if key != "members":

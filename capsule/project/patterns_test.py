@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capsule.errors import PolicyError
-from capsule.workspace.patterns import (
+from capsule.project.patterns import (
     MAX_ALTERNATIVES,
     covers,
     expand_braces,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from capsule_cache import Store
 
-from capsule.config import Config, find_root
 from capsule.errors import UsageError
 from capsule.frontend.manager import Plugins
-from capsule.user_cache import secret
-from capsule.workspace.settings import Settings
+from capsule.project.config import Config, find_root
+from capsule.project.user_cache import secret
+from capsule.project.workspace import Settings
 
 STATE_FOLDER = ".capsule"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from capsule.config import Config
 from capsule.errors import ConfigError, UsageError
 from capsule.frontend.manager import Plugins
-from capsule.project import Project, open_project, prepare_state
+from capsule.project.config import Config
+from capsule.project.opened import Project, open_project, prepare_state
 
 NONE = Plugins(list)
 

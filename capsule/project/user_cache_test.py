@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from capsule.user_cache import private_folder, secret, user_cache_folder, user_store
+from capsule.project.user_cache import private_folder, secret, user_cache_folder, user_store
 
 
 @pytest.fixture

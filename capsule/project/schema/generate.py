@@ -1,7 +1,7 @@
 """Makes the JSON Schema of ``capsule.toml`` out of the names and bounds that the parsers use.
 
 A schema tells structure: names, types, forms of texts. What takes reading, such as whether an address is
-one, is left to the validation. ``python -m capsule.schema.generate`` writes the published file anew.
+one, is left to the validation. ``python -m capsule.project.schema.generate`` writes the published file anew.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from capsule.config import FRONTEND_TABLES, MOST_REQUIRED, TABLES, WORKFLOW_KEYS
 from capsule.policy.grants import MAX_ENTRIES, MAX_ENV_NAME, MAX_PATH, MODES
 from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS
+from capsule.policy.secrets import PLACES
 from capsule.policy.sizes import MAX_INT, MAX_RETRIES, MAX_SECONDS
-from capsule.remote.settings import MODES as CACHE_MODES
-from capsule.schema import FILE
-from capsule.secrets.declaration import PLACES
-from capsule.workspace.patterns import MAX_LENGTH, MAX_PATTERNS
+from capsule.project.config import FRONTEND_TABLES, MOST_REQUIRED, TABLES, WORKFLOW_KEYS
+from capsule.project.patterns import MAX_LENGTH, MAX_PATTERNS
+from capsule.project.remote_cache import MODES as CACHE_MODES
+from capsule.project.schema import FILE
 
 Schema = dict[str, Any]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from capsule.config import CONFIG_NAME, Config, load_config
 from capsule.errors import ConfigError
 from capsule.policy.limits import Limits
 from capsule.policy.model import FileGrant
+from capsule.project.config import CONFIG_NAME, Config, load_config
 
 
 class Settings:
