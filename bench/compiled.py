@@ -25,7 +25,7 @@ import wasmtime
 import wasmtime.component
 
 from capsule import run_sync
-from capsule.artifact import parse
+from capsule.artifact.sections import parse
 
 HERE = Path(__file__).parent / "compiled"
 

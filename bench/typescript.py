@@ -25,9 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from capsule import run_sync
-from capsule.artifact import pack
+from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.sections import pack
 from capsule.errors import Location
-from capsule.manifest import Manifest, Task
 from capsule.policy.model import HIGH_FUEL, Policy, TaskPolicy
 from capsule.project.user_cache import CACHE_VARIABLE
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
 
-from capsule.artifact import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
+from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.sections import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
 from capsule.engines import engine_component, engine_key, engine_wasm
 from capsule.errors import ArtifactError, BuildError, Location
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, EngineProgram, Frontend, Inputs, Program, Source, TaskDeclaration
 from capsule.loading import unpack_files
-from capsule.manifest import Manifest, Task
 from capsule.policy.resolve import declared_policy
 from capsule.project.opened import Project, prepare_folder
 from capsule.project.user_cache import private_folder

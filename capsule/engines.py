@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
 
-from capsule.artifact import COMPONENT_HEADER, EngineReference
+from capsule.artifact.sections import COMPONENT_HEADER, EngineReference
 from capsule.errors import BuildError
 from capsule.frontend.spec import Engine
 from capsule.project.remote_cache import CacheSettings

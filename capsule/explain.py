@@ -17,7 +17,7 @@ from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.resolve import BUILT_IN
 
 if TYPE_CHECKING:
-    from capsule.manifest import Manifest, Task
+    from capsule.artifact.manifest import Manifest, Task
     from capsule.project.config import Config
     from capsule.project.environment import Environment
     from capsule.runtime.preopens import Mount, Protected

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from capsule.artifact import Artifact, ProgramTable
+from capsule.artifact.sections import Artifact, ProgramTable
 from capsule.engines import built_engine_digest, compiled_name, engine_code
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Engine

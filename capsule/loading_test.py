@@ -1,6 +1,6 @@
 import pytest
 
-from capsule.artifact import ProgramTable, pack_program
+from capsule.artifact.sections import ProgramTable, pack_program
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Program
 from capsule.loading import unpack_files

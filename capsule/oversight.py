@@ -20,7 +20,7 @@ from capsule.project.opened import Project, known_settings
 from capsule.project.workspace import seen_from
 
 if TYPE_CHECKING:
-    from capsule.signing import Requirement
+    from capsule.artifact.signing import Requirement
 
 ARTIFACT_SUFFIX = ".wasm"
 
@@ -36,7 +36,7 @@ class Oversight:
         """The keys, read. Raises `UsageError` for a file that holds none."""
         if not self.signatures:
             return ()
-        from capsule.signing import Requirement, read_public_keys
+        from capsule.artifact.signing import Requirement, read_public_keys
 
         return tuple(Requirement(origin, read_public_keys(path)) for path, origin in self.signatures)
 
@@ -96,7 +96,7 @@ def _translated(config: Config, root: Path) -> Limits:
 def check_signatures(data: bytes, requirements: tuple[Requirement, ...], *, name: str) -> None:
     """Raises `ArtifactError` unless the artifact is signed as all of these ask."""
     if requirements:
-        from capsule.signing import verify
+        from capsule.artifact.signing import verify
 
         try:
             verify(data, requirements, name=name)

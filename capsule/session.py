@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsule.artifact import Artifact, parse
+from capsule.artifact.sections import Artifact, parse
 from capsule.build import Plan, build, plan, prefer_snapshot
 from capsule.engines import engine_key
 from capsule.errors import ArtifactError, CapsuleError
@@ -27,11 +27,11 @@ from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
 
 if TYPE_CHECKING:
+    from capsule.artifact.signing import Requirement
     from capsule.journal.writer import Journal
     from capsule.policy.limits import Limits
     from capsule.runtime.events import Sink
     from capsule.runtime.execution import Execution
-    from capsule.signing import Requirement
 
 Progress = Callable[[str], None]
 
@@ -147,7 +147,7 @@ def _tell_of_grants(
     source: Path, limits: Limits, mounts: tuple[str, ...], tell: Callable[[str], None]
 ) -> None:
     """Says once for each file what to type, when a component of others is given nothing."""
-    from capsule.foreign.policy import what_to_type
+    from capsule.artifact.foreign_policy import what_to_type
 
     typed = what_to_type(limits, mounted=bool(mounts))
     if typed is not None and source not in _told:

@@ -9,9 +9,9 @@ import pytest
 import wasmtime
 
 from capsule import CapsuleError, run_sync
-from capsule.artifact import pack
+from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.sections import pack
 from capsule.errors import Location
-from capsule.manifest import Manifest, Task
 from capsule.policy.model import Policy, TaskPolicy
 
 ANSWER = """

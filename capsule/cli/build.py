@@ -21,10 +21,10 @@ from capsule.cli.run import interruptibly
 from capsule.errors import ArtifactError, BuildError, UsageError
 
 if TYPE_CHECKING:
+    from capsule.artifact.signing import SigningKey
     from capsule.build import Built, Plan
     from capsule.frontend.spec import Diagnostic
     from capsule.project.opened import Project
-    from capsule.signing import SigningKey
     from capsule.workspace.builder import Finish
     from capsule.workspace.selection import Selection
 
@@ -120,7 +120,7 @@ def _signing_keys(options: BuildOptions) -> tuple[SigningKey, ...]:
     """The keys, before anything is built: one that can't be used should not cost a build."""
     if not options.sign:
         return ()
-    from capsule.signing import read_signing_key
+    from capsule.artifact.signing import read_signing_key
 
     return tuple(read_signing_key(path) for path in options.sign)
 
@@ -201,7 +201,7 @@ def _finish(
         path = planned.project.source.with_suffix(".wasm")
         data = self_contained(built, progress)
         if keys:
-            from capsule.signing import sign
+            from capsule.artifact.signing import sign
 
             data = sign(data, keys, name=path.name)
         write_export(path, data)

@@ -116,7 +116,7 @@ def _stored(progress: Progress) -> Iterator[Plan]:
 
 
 def _sources(store: Store) -> set[str]:
-    from capsule.artifact import parse
+    from capsule.artifact.sections import parse
 
     sources = set()
     for item in store.entries():

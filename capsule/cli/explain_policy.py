@@ -21,7 +21,7 @@ from capsule.cli.values import value_text
 from capsule.errors import UsageError
 
 if TYPE_CHECKING:
-    from capsule.artifact import Artifact
+    from capsule.artifact.sections import Artifact
     from capsule.explain import Explanation, Folder, TaskExplanation, Value, Variable
     from capsule.project.opened import Project
 
@@ -45,8 +45,8 @@ class ExplainOptions:
 
 def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -> int:
     """Explains the policies of a file's tasks, or of one. Returns the exit code; raises `CapsuleError`."""
+    from capsule.artifact.foreign_policy import under_ceilings
     from capsule.explain import Surroundings, explain
-    from capsule.foreign.policy import under_ceilings
     from capsule.frontend.manager import plugins
     from capsule.oversight import ARTIFACT_SUFFIX, oversight
     from capsule.project.environment import environment

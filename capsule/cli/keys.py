@@ -13,7 +13,7 @@ PRIVATE_SUFFIX, PUBLIC_SUFFIX = ".key", ".pub"
 
 def new_pair(name: str) -> int:
     """Makes ``NAME.key`` and ``NAME.pub``. Raises `UsageError`; an existing file is never touched."""
-    from capsule.signing import new_keys
+    from capsule.artifact.signing import new_keys
 
     if not Path(name).name or "\0" in name or name.endswith("/"):
         raise UsageError(f"{name!r} is not a name for keys", hint="capsule keys new release")
@@ -29,7 +29,7 @@ def new_pair(name: str) -> int:
 
 def show_ids(file: Path) -> int:
     """Writes the id of each key in a file, one a line. Raises `UsageError`."""
-    from capsule.signing import holds_private_key, read_public_keys, read_signing_key
+    from capsule.artifact.signing import holds_private_key, read_public_keys, read_signing_key
 
     ids = [read_signing_key(file).key_id] if holds_private_key(file) else list(read_public_keys(file))
     for key_id in ids:

@@ -18,13 +18,13 @@ from capsule.policy.model import OPTIONS
 from capsule.policy.serial import to_json
 
 if TYPE_CHECKING:
-    from capsule.artifact import Artifact
+    from capsule.artifact.sections import Artifact
 
 
 def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = False, as_json: bool) -> int:
     """Lists the tasks of a file with their policies: as declared, and as they take effect."""
+    from capsule.artifact.foreign_policy import under_ceilings
     from capsule.build import build, plan
-    from capsule.foreign.policy import under_ceilings
     from capsule.frontend.manager import plugins
     from capsule.project.opened import open_project
     from capsule.session import read_wasm

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from capsule.artifact import CORE_MODULE_HEADER, MANIFEST_SECTION, Artifact, parse, split
+from capsule.artifact.foreign import MAIN_TASK
+from capsule.artifact.foreign_policy import granted
+from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.sections import CORE_MODULE_HEADER, MANIFEST_SECTION, Artifact, parse, split
 from capsule.errors import ArtifactError, Location
-from capsule.foreign.contract import MAIN_TASK
-from capsule.foreign.policy import granted
-from capsule.manifest import Manifest, Task
 from capsule.policy.limits import Limits
 
 PREVIEW_1 = b"\x16wasi_snapshot_preview1"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from capsule.artifact.foreign import Contract
 from capsule.errors import UsageError
-from capsule.foreign.contract import Contract
 
 STDIN: Final = "stdin"
 """The one named argument of a command: the text of its standard input, which is empty without it."""

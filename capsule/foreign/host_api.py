@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from capsule.foreign.contract import ASKED, LONGEST_TASK_NAME, is_task_name
+from capsule.artifact.foreign import ASKED, LONGEST_TASK_NAME, is_task_name
 from capsule.policy.model import OPTIONS
 from capsule.runtime.host.guest import Guest, TaskRefused, guarded
 from capsule.runtime.host.http_wire import RequestFailure

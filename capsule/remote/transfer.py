@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from capsule_cache import Entry, Key, Store
 from capsule_cache.remote import Remote
 
-from capsule.artifact import COMPONENT_HEADER
+from capsule.artifact.sections import COMPONENT_HEADER
 from capsule.build import Plan, is_built_from, shared_name
 from capsule.engines import engine_key, engine_shared_name
 from capsule.frontend.spec import Engine

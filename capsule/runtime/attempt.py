@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from capsule.artifact.foreign import Contract
 from capsule.errors import CapsuleError
 from capsule.foreign.calls import command_line
-from capsule.foreign.contract import Contract
 from capsule.runtime.host.guest import Guest, Services
 from capsule.runtime.hostile_json import TooManyValues, read_json
 from capsule.runtime.interrupt import Interrupt, clock

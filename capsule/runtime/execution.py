@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from capsule.artifact.foreign import Contract
 from capsule.foreign.calls import call_text
-from capsule.foreign.contract import Contract
 from capsule.policy.model import TaskPolicy
 from capsule.runtime import events
 from capsule.runtime.attempt import (

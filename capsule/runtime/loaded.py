@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.artifact import ProgramTable
-from capsule.manifest import Manifest
+from capsule.artifact.manifest import Manifest
+from capsule.artifact.sections import ProgramTable
 
 if TYPE_CHECKING:
     from capsule.runtime.compiled import CompiledCode

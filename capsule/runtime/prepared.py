@@ -26,7 +26,7 @@ from capsule.runtime.sandbox import Sandbox, Setting
 from capsule.runtime.threads import run_on_guest_thread
 
 if TYPE_CHECKING:
-    from capsule.artifact import ProgramTable
+    from capsule.artifact.sections import ProgramTable
 
 READY = 2
 """Sandboxes that are kept ready for one kind of task."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from capsule.artifact.foreign import ASKED, MAIN_TASK, is_task_name
+from capsule.artifact.foreign_policy import under_ceilings
 from capsule.errors import CapsuleError, PolicyError, UsageError
 from capsule.foreign.calls import check_arguments
-from capsule.foreign.contract import ASKED, MAIN_TASK, is_task_name
-from capsule.foreign.policy import under_ceilings
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.serial import to_json

@@ -9,10 +9,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from capsule.artifact.foreign import COMMAND_INTERFACE, Contract
 from capsule.errors import ArtifactError
 from capsule.foreign.answers import command_answer, runner_answer
 from capsule.foreign.calls import CommandLine
-from capsule.foreign.contract import COMMAND_INTERFACE, Contract
 from capsule.foreign.standard_streams import OutputPipe, give_stdin
 from capsule.runtime import ending  # noqa: F401  # from now on, the process ends in order
 from capsule.runtime.engine import engine

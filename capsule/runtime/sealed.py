@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsule.artifact import ProgramTable
+from capsule.artifact.sections import ProgramTable
 from capsule.errors import BuildError
 from capsule.runtime.host.guest import Guest, TaskRefused
 from capsule.runtime.host.http_wire import RequestFailure

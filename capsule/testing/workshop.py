@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 import pytest
 
 from capsule.api import run_sync
+from capsule.artifact.manifest import Manifest
 from capsule.build import BuildHost, Built, Plan, build, plan, self_contained
 from capsule.errors import CapsuleError
 from capsule.frontend.manager import plugins
 from capsule.frontend.spec import Frontend
-from capsule.manifest import Manifest
 from capsule.policy.model import Policy
 from capsule.project.opened import open_project
 from capsule.sdk.outcome import Envelope

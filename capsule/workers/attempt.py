@@ -7,7 +7,7 @@ import threading
 import time
 from weakref import WeakKeyDictionary
 
-from capsule.artifact import ProgramTable
+from capsule.artifact.sections import ProgramTable
 from capsule.errors import CapsuleError
 from capsule.runtime.attempt import (
     Answered,

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from capsule.artifact import ProgramTable
+from capsule.artifact.foreign import Contract
+from capsule.artifact.sections import ProgramTable
 from capsule.errors import CapsuleError
 from capsule.foreign.calls import command_line
-from capsule.foreign.contract import Contract
 from capsule.runtime.attempt import Answered, Budget, broken, execute
 from capsule.runtime.engine import THREAD_STACK
 from capsule.runtime.host.guest import Guest

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from capsule.artifact import parse, signed_part
+from capsule.artifact.sections import parse, signed_part
+from capsule.artifact.signature import LARGEST_SECTION
 from capsule.build import Built, Plan, compile_anew, self_contained
 from capsule.errors import ArtifactError, CapsuleError
 from capsule.session import read_artifact
-from capsule.signature import LARGEST_SECTION
 from capsule.workspace.builder import Builder, Prospect
 from capsule.workspace.members import Member
 

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capsule import CapsuleError, run_sync
-from capsule.artifact import COMPONENT_HEADER, ProgramTable, pack, pack_program, parse
+from capsule.artifact.manifest import manifest_to_json
+from capsule.artifact.sections import COMPONENT_HEADER, ProgramTable, pack, pack_program, parse
 from capsule.cli.trace import report
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Program
 from capsule.loading import unpack_files
-from capsule.manifest import manifest_to_json
 from capsule.session import close_journals
 
 

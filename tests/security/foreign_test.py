@@ -136,9 +136,9 @@ def test_a_command_finds_no_folder_of_its_project_or_its_operator(run, project):
 
 
 def test_a_manifest_that_is_glued_to_a_foreign_component_makes_it_no_artifact(run):
-    from capsule.artifact import pack
+    from capsule.artifact.manifest import Manifest, Task
+    from capsule.artifact.sections import pack
     from capsule.errors import Location
-    from capsule.manifest import Manifest, Task
     from capsule.policy.model import FileGrant, Policy, TaskPolicy
 
     policy = Policy(allowed_files=(FileGrant(".", False),), env_variables=("HOME",))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from capsule.runtime.interrupt import Interrupt, Interrupted
 
 if TYPE_CHECKING:
-    from capsule.artifact import ProgramTable
+    from capsule.artifact.sections import ProgramTable
 
 MOST_HELD = 256 << 20
 """Characters of outcomes and responses that one sandbox may leave untaken."""

@@ -27,7 +27,7 @@ from capsule_js.engine import GUEST, javascript_engine
 from capsule_js.starlingmonkey import starlingmonkey_engine
 from capsule_js.toolchain import ManagedToolchain
 
-from capsule.artifact import ProgramTable, pack_program
+from capsule.artifact.sections import ProgramTable, pack_program
 from capsule.engines import engine_component
 from capsule.frontend.spec import Program
 from capsule.runtime.engine import engine

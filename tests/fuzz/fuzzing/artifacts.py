@@ -7,14 +7,10 @@ from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from capsule.artifact import Artifact, append_signature, pack, parse, signed_part
-from capsule.errors import ArtifactError, ConfigError, UsageError
-from capsule.manifest import manifest_from_json, manifest_to_json
-from capsule.policy.model import OPTIONS
-from capsule.project.config import load_config
-from capsule.project.environment import environment
-from capsule.signature import read_signatures, write_signatures
-from capsule.signing import (
+from capsule.artifact.manifest import manifest_from_json, manifest_to_json
+from capsule.artifact.sections import Artifact, append_signature, pack, parse, signed_part
+from capsule.artifact.signature import read_signatures, write_signatures
+from capsule.artifact.signing import (
     Requirement,
     SigningKey,
     holds_private_key,
@@ -24,6 +20,10 @@ from capsule.signing import (
     sign,
     verify,
 )
+from capsule.errors import ArtifactError, ConfigError, UsageError
+from capsule.policy.model import OPTIONS
+from capsule.project.config import load_config
+from capsule.project.environment import environment
 from fuzzing.target import JSON, TARGETS, scratch, target
 
 SECTIONS = (

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.artifact import append_signature, signed_part
+from capsule.artifact.sections import append_signature, signed_part
+from capsule.artifact.signature import ID_BYTES, MOST_SIGNATURES, Signature
 from capsule.errors import ArtifactError, UsageError
-from capsule.signature import ID_BYTES, MOST_SIGNATURES, Signature
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

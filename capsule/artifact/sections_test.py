@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capsule.artifact import (
+from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.sections import (
     COMPONENT_HEADER,
     CORE_MODULE_HEADER,
     EngineReference,
@@ -17,7 +18,6 @@ from capsule.artifact import (
 )
 from capsule.errors import ArtifactError, Location
 from capsule.frontend.spec import Program
-from capsule.manifest import Manifest, Task
 from capsule.policy.model import FileGrant, Policy, TaskPolicy
 
 POLICY = Policy(compute=7, ram=1 << 20, timeout=1.5, max_retries=2, allowed_files=(FileGrant("data", False),))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from capsule.artifact.foreign import Contract
 from capsule.errors import ArtifactError, Location
-from capsule.foreign.contract import Contract
 from capsule.frontend.spec import Json
 from capsule.policy.model import TaskPolicy
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capsule.artifact.foreign import Contract
+from capsule.artifact.foreign_policy import granted, under_ceilings, what_to_type
+from capsule.artifact.manifest import Manifest, Task
 from capsule.errors import Location
-from capsule.foreign.contract import Contract
-from capsule.foreign.policy import granted, under_ceilings, what_to_type
-from capsule.manifest import Manifest, Task
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import GRANTS, Policy, TaskPolicy
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from capsule.policy.model import GRANTS, MEDIUM_FUEL, Policy, TaskPolicy
 
 if TYPE_CHECKING:
-    from capsule.manifest import Manifest
+    from capsule.artifact.manifest import Manifest
     from capsule.policy.limits import Limits
 
 MIB: Final = 1 << 20

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from capsule.artifact.manifest import LARGEST_TASK_COUNT, Manifest, Task, manifest_from_json, manifest_to_json
 from capsule.errors import ArtifactError, Location
-from capsule.manifest import LARGEST_TASK_COUNT, Manifest, Task, manifest_from_json, manifest_to_json
 from capsule.policy.model import OPTIONS, Policy, TaskPolicy
 
 POLICY = TaskPolicy(Policy(ram=1 << 20, timeout=2.0), dict.fromkeys(OPTIONS, "built-in"))

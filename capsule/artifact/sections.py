@@ -2,7 +2,7 @@
 
 An artifact is a valid component with custom sections after it: ``capsule:manifest`` always, and for
 programs that need an engine ``capsule:engine`` and ``capsule:program``; a component of its own has the
-latter for its files. ``capsule:signature``, where there is one, is the last (`capsule.signature`). A
+latter for its files. ``capsule:signature``, where there is one, is the last (`capsule.artifact.signature`). A
 *thin* artifact is an empty component with those sections: its engine is looked up by key. A
 *self-contained* one starts with the engine's own bytes. Equal inputs give equal bytes.
 
@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from capsule.artifact.manifest import Manifest, manifest_from_json, manifest_to_json
+from capsule.artifact.signature import SIGNATURE_SECTION, Signature, read_signatures, write_signatures
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Program
-from capsule.manifest import Manifest, manifest_from_json, manifest_to_json
-from capsule.signature import SIGNATURE_SECTION, Signature, read_signatures, write_signatures
 
 COMPONENT_HEADER = b"\0asm\x0d\x00\x01\x00"
 CORE_MODULE_HEADER = b"\0asm\x01\x00\x00\x00"
@@ -100,7 +100,7 @@ class ProgramTable:
 class Artifact:
     """An artifact, parsed. ``component`` is empty when the artifact is thin.
 
-    ``signatures`` are claims until `capsule.signing.verify` has checked them.
+    ``signatures`` are claims until `capsule.artifact.signing.verify` has checked them.
     """
 
     manifest: Manifest

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsule.artifact import pack, parse, signed_part
+from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.sections import pack, parse, signed_part
+from capsule.artifact.signature import ID_BYTES, SIGNATURE_BYTES, Signature, read_signatures, write_signatures
+from capsule.artifact.signing import Requirement, new_keys, read_public_keys, read_signing_key, sign, verify
 from capsule.errors import ArtifactError, Location, UsageError
-from capsule.manifest import Manifest, Task
 from capsule.policy.model import Policy, TaskPolicy
-from capsule.signature import ID_BYTES, SIGNATURE_BYTES, Signature, read_signatures, write_signatures
-from capsule.signing import Requirement, new_keys, read_public_keys, read_signing_key, sign, verify
 
 COMPONENT = b"\0asm\x0d\x00\x01\x00" + b"\x00\x05\x04name"
 
@@ -284,7 +284,7 @@ def test_a_signature_of_something_else_by_the_same_key_is_none_of_an_artifact(ke
     data = artifact()
     content, _ = signed_part(data, name="x")
     plain = Signature(key.key_id, key.private.sign(bytes(content)))
-    from capsule.artifact import append_signature
+    from capsule.artifact.sections import append_signature
 
     with pytest.raises(ArtifactError, match="changed after it was signed"):
         verify(append_signature(data, [plain]), [required], name="x")

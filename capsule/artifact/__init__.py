@@ -1,0 +1,1 @@
+"""What an artifact is: its sections, manifest and signatures, and components of other hosts."""
