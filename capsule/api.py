@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
+    from capsule.events import Event
     from capsule.policy.limits import Limits
-    from capsule.runtime.events import Event
     from capsule.runtime.execution import Execution
     from capsule.runtime.isolation import Isolation
 
@@ -214,7 +214,7 @@ class _Output:
         self._callback = callback
 
     def __call__(self, event: Event) -> None:
-        from capsule.runtime.events import Output
+        from capsule.events import Output
 
         if not isinstance(event, Output):
             return

@@ -28,9 +28,9 @@ from capsule.runtime.loaded import Loaded
 
 if TYPE_CHECKING:
     from capsule.artifact.signing import Requirement
+    from capsule.events import Sink
     from capsule.journal.writer import Journal
     from capsule.policy.limits import Limits
-    from capsule.runtime.events import Sink
     from capsule.runtime.execution import Execution
 
 Progress = Callable[[str], None]

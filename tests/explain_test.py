@@ -15,13 +15,13 @@ from termios import TIOCSWINSZ
 
 import pytest
 
+from capsule import events
 from capsule.artifact.manifest import Manifest, Task
 from capsule.artifact.sections import pack, parse
 from capsule.errors import Location
 from capsule.frontend.manager import plugins
 from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS, Policy, TaskPolicy
-from capsule.runtime import events
 from capsule.session import prepare, start
 
 SOURCE = """

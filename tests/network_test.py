@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from capsule.egress.policy import AllowList
+from capsule.egress.wire import RequestFailure
 from capsule.policy.grants import parse_hosts
-from capsule.runtime.host.http_policy import AllowList
-from capsule.runtime.host.http_wire import RequestFailure
 from capsule.session import close_journals
 
 PAGE = (Path(__file__).parent.parent / "docs/network.md").read_text()

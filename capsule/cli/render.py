@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from capsule.errors import CapsuleError
-    from capsule.runtime.events import Event
+    from capsule.events import Event
     from capsule.sdk.outcome import Envelope
 
 
@@ -62,7 +62,7 @@ def write_event(event: Event) -> None:
 
 
 def _event_line(event: Event) -> str | None:
-    from capsule.runtime import events
+    from capsule import events
 
     match event:
         case events.TaskStarted():

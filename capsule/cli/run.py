@@ -18,7 +18,7 @@ from capsule.cli.render import write_envelope, write_event, write_outcome, write
 from capsule.errors import UsageError
 
 if TYPE_CHECKING:
-    from capsule.runtime.events import Event
+    from capsule.events import Event
     from capsule.runtime.execution import Execution
 
 FAREWELL = 1.0
@@ -220,7 +220,7 @@ class _Show:
         self._verbose = verbose
 
     def __call__(self, event: Event) -> None:
-        from capsule.runtime.events import Output
+        from capsule.events import Output
 
         if isinstance(event, Output):
             from capsule.terminal import write_guest_text

@@ -48,7 +48,7 @@ from capsule.errors import CapsuleError, UsageError
 from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
-    from capsule.runtime.events import Event
+    from capsule.events import Event
     from capsule.runtime.execution import Execution
 
 PROTOCOL = 1
@@ -277,7 +277,7 @@ class _Output:
         self._reply = reply
 
     def __call__(self, event: Event) -> None:
-        from capsule.runtime.events import Output
+        from capsule.events import Output
 
         if not isinstance(event, Output):
             return

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from capsule.events import Event, RunStarted
 from capsule.journal import retention, storage
 from capsule.journal.recording import Recorder
 from capsule.journal.schema import NewerFileError
-from capsule.runtime.events import Event, RunStarted
 
 PATIENCE_SECONDS: Final = 10.0
 """How long other processes may hold the database before recording gives up."""

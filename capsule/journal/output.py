@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from capsule.events import Output
 from capsule.journal.bounds import Budget, encodable, real
-from capsule.runtime.events import Output
 
 OUTPUT_LIMIT: Final = 65_536
 """Characters kept of a task's output: this many from its beginning, and as many from its end."""

@@ -6,10 +6,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capsule.events import Output
 from capsule.journal import bounds, schema
 from capsule.journal.bounds import Budget
 from capsule.journal.output import OUTPUT_LIMIT, PART_LIMIT, OutputBatch, OutputState
-from capsule.runtime.events import Output
 
 # Sizes around every boundary, as (size, whether a transaction ends after it).
 writes = st.lists(

@@ -15,11 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsule.errors import CapsuleError, UsageError
-from capsule.journal import bounds, reader, render, schema
-from capsule.journal.recording import ROWS_PER_TASK, Recorder
-from capsule.journal.writer import Journal
-from capsule.journal.writer_test import started, wait_for, whole_run
-from capsule.runtime.events import (
+from capsule.events import (
     AttemptEnded,
     AttemptStarted,
     Event,
@@ -30,6 +26,10 @@ from capsule.runtime.events import (
     TaskEnded,
     TaskStarted,
 )
+from capsule.journal import bounds, reader, render, schema
+from capsule.journal.recording import ROWS_PER_TASK, Recorder
+from capsule.journal.writer import Journal
+from capsule.journal.writer_test import started, wait_for, whole_run
 
 
 @pytest.fixture

@@ -12,18 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from capsule.journal import process
-from capsule.journal.bounds import (
-    NAME_LIMIT,
-    TEXT_LIMIT,
-    Budget,
-    integer,
-    optional,
-    real,
-    storable,
-)
-from capsule.journal.output import OutputBatch, OutputState
-from capsule.runtime.events import (
+from capsule.events import (
     AttemptEnded,
     AttemptStarted,
     Event,
@@ -35,6 +24,17 @@ from capsule.runtime.events import (
     TaskEnded,
     TaskStarted,
 )
+from capsule.journal import process
+from capsule.journal.bounds import (
+    NAME_LIMIT,
+    TEXT_LIMIT,
+    Budget,
+    integer,
+    optional,
+    real,
+    storable,
+)
+from capsule.journal.output import OutputBatch, OutputState
 
 ROWS_PER_TASK: Final = 1_000
 """Attempts, refusals and requests, each, that are kept of one task; the rest is counted."""

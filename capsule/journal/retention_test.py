@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from capsule.events import RunStarted
 from capsule.journal import reader, retention, schema
 from capsule.journal.recording import Recorder
 from capsule.journal.writer import Journal
 from capsule.journal.writer_test import started, wait_for, whole_run
-from capsule.runtime.events import RunStarted
 
 
 @pytest.fixture

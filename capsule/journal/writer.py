@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from capsule.runtime.events import Event, Output, RunStarted
+from capsule.events import Event, Output, RunStarted
 
 EVENTS_WAITING: Final = 50_000
 """How many events may wait to be written; from a tenth of that, output is dropped."""

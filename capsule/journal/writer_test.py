@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from capsule.events import AttemptStarted, Event, Output, RunEnded, RunStarted, TaskEnded, TaskStarted
 from capsule.journal import reader, schema, writer
 from capsule.journal.writer import Journal
-from capsule.runtime.events import AttemptStarted, Event, Output, RunEnded, RunStarted, TaskEnded, TaskStarted
 
 CHILD = """
 import sys, time

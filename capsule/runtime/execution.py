@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from capsule import events
 from capsule.artifact.foreign import Contract
+from capsule.egress.secrets.masking import NOTHING
 from capsule.foreign.calls import call_text
 from capsule.policy.model import TaskPolicy
-from capsule.runtime import events
 from capsule.runtime.attempt import (
     Assignment,
     Attempt,
@@ -23,10 +24,9 @@ from capsule.runtime.preopens import PROGRAM_FILES, Preopen, grant_preopens
 from capsule.runtime.services import AttemptServices
 from capsule.runtime.traps import Failure
 from capsule.sdk.outcome import Envelope
-from capsule.secrets.masking import NOTHING
 
 if TYPE_CHECKING:
-    from capsule.runtime.host.http_fetch import Credentials
+    from capsule.egress.fetch import Credentials
     from capsule.runtime.run import Run
 
 NOT_RETRIED = frozenset({"invalid_call", "limit_exceeded", "cancelled"})
@@ -109,7 +109,7 @@ class Execution:
         """What puts the task's secrets into its requests; None when the run has no secrets."""
         if self.run.vault is None:
             return None
-        from capsule.secrets.credentials import TaskCredentials
+        from capsule.egress.secrets.credentials import TaskCredentials
 
         whose = self.described("secrets").removeprefix("of ")
         return TaskCredentials(self.run.vault, self.policy.policy.secrets, whose)

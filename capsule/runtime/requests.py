@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from capsule.runtime import events
-from capsule.runtime.host.http_wire import RequestFailure, parse_request, render_response
+from capsule import events
+from capsule.egress.wire import RequestFailure, parse_request, render_response
 from capsule.runtime.interrupt import Interrupt
 
 if TYPE_CHECKING:
-    from capsule.runtime.host.http_fetch import Credentials, Fetcher, Hop, HostPolicy
-    from capsule.runtime.host.http_policy import Target
+    from capsule.egress.fetch import Credentials, Fetcher, Hop, HostPolicy
+    from capsule.egress.policy import Target
 
 
 class Requests:
@@ -90,8 +90,8 @@ class Requests:
             fetcher.close()
 
     def _fetcher(self, hosts: tuple[str, ...], whose: str) -> Fetcher:
-        from capsule.runtime.host.http_fetch import Fetcher
-        from capsule.runtime.host.http_policy import AllowList
+        from capsule.egress.fetch import Fetcher
+        from capsule.egress.policy import AllowList
 
         with self._lock:
             fetcher = self._fetchers.get((hosts, whose))

@@ -5,9 +5,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from capsule.runtime.events import Refused, Requested
-from capsule.runtime.host.http_policy import AllowList
-from capsule.runtime.host.http_wire import RequestFailure
+from capsule.egress.policy import AllowList
+from capsule.egress.wire import RequestFailure
+from capsule.events import Refused, Requested
 from capsule.runtime.interrupt import Interrupt
 from capsule.runtime.requests import Both, Requests
 

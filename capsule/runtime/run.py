@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from capsule import events
 from capsule.artifact.foreign import ASKED, MAIN_TASK, is_task_name
 from capsule.artifact.foreign_policy import under_ceilings
+from capsule.egress.secrets.masking import NOTHING, Masker
 from capsule.errors import CapsuleError, PolicyError, UsageError
 from capsule.foreign.calls import check_arguments
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.serial import to_json
-from capsule.runtime import events
 from capsule.runtime.disk import DiskQuota
 from capsule.runtime.execution import MOST_BLOCKED, Execution
 from capsule.runtime.fuel import FuelBudget
@@ -32,11 +33,10 @@ from capsule.runtime.requests import Requests
 from capsule.runtime.scheduler import MACHINE, Scheduler
 from capsule.runtime.traps import Failure
 from capsule.sdk.outcome import Envelope
-from capsule.secrets.masking import NOTHING, Masker
 
 if TYPE_CHECKING:
+    from capsule.egress.secrets.vault import Vault
     from capsule.policy.secrets import Secret
-    from capsule.secrets.vault import Vault
 
 LONGEST_ARGUMENTS_IN_JOURNAL = 4096
 
@@ -270,7 +270,7 @@ class Run:
         declared = self.settings.secrets
         if not declared and not any(policy.policy.secrets for policy in self._policies.values()):
             return None
-        from capsule.secrets.vault import open_vault
+        from capsule.egress.secrets.vault import open_vault
 
         tasks = self.loaded.manifest.tasks
         places = {name: (policy, tasks[name].location) for name, policy in self._policies.items()}
@@ -285,7 +285,7 @@ class Run:
         journal = () if settings.journal is None else (settings.journal,)
         if self.vault is None and not names:
             return NOTHING, (*journal, *settings.sinks)
-        from capsule.secrets.redaction import RedactedSink, variables_masker
+        from capsule.egress.secrets.redaction import RedactedSink, variables_masker
 
         try:
             values = settings.environment(names)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.artifact.sections import ProgramTable
+from capsule.egress.wire import RequestFailure
 from capsule.errors import BuildError
 from capsule.runtime.host.guest import Guest, TaskRefused
-from capsule.runtime.host.http_wire import RequestFailure
 from capsule.runtime.interrupt import Interrupt, clock
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen
 from capsule.runtime.sandbox import LoadFailed, Sandbox, Setting

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
-    from capsule.runtime.host.http_fetch import Fetcher
+    from capsule.egress.fetch import Fetcher
 
 __all__ = [
     "ConnectionFailed",
@@ -310,7 +310,7 @@ def _body(data: bytes | str | Pairs | None, json: object) -> tuple[bytes | None,
 
 
 def _send(text: str) -> str:
-    from capsule.runtime.host.http_wire import RequestFailure, parse_request, render_response
+    from capsule.egress.wire import RequestFailure, parse_request, render_response
 
     try:
         return render_response(_fetcher().fetch(parse_request(text)))
@@ -320,8 +320,8 @@ def _send(text: str) -> str:
 
 @functools.cache
 def _fetcher() -> Fetcher:
-    from capsule.runtime.host.http_fetch import Fetcher
-    from capsule.runtime.host.http_policy import Target, parse_url
+    from capsule.egress.fetch import Fetcher
+    from capsule.egress.policy import Target, parse_url
 
     class Unrestricted:
         # No policy: this is the user's own process, running the user's own code.

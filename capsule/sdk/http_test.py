@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from capsule.runtime.host.http_wire import parse_request
+from capsule.egress.wire import parse_request
 from capsule.sdk import http
 
 

@@ -8,6 +8,7 @@ import time
 from weakref import WeakKeyDictionary
 
 from capsule.artifact.sections import ProgramTable
+from capsule.egress.wire import MAX_REQUEST_TEXT
 from capsule.errors import CapsuleError
 from capsule.runtime.attempt import (
     Answered,
@@ -20,7 +21,6 @@ from capsule.runtime.attempt import (
     too_large,
 )
 from capsule.runtime.host.guest import Services
-from capsule.runtime.host.http_wire import MAX_REQUEST_TEXT
 from capsule.runtime.interrupt import GRACE, Interrupt
 from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from capsule.egress.wire import RequestFailure
 from capsule.runtime.host.guest import RequestQueue, Services, TaskRefused
-from capsule.runtime.host.http_wire import RequestFailure
 from capsule.runtime.interrupt import Interrupt
 from capsule.runtime.output import Capture
 from capsule.workers.frames import Kind

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
+from capsule.egress.wire import MAX_REQUEST_TEXT, RequestFailure, parse_request
 from capsule.runtime.attempt import outcome_not_kept
 from capsule.runtime.host.guest import LONGEST_WAIT, TaskRefused
-from capsule.runtime.host.http_wire import MAX_REQUEST_TEXT, RequestFailure, parse_request
 from capsule.runtime.interrupt import Interrupt
 from capsule.workers.frames import Frame, Kind
 from capsule.workers.messages import LONGEST_NAME

@@ -179,7 +179,7 @@ class Services(Protocol):
         """
 
     def request(self, text: str, interrupt: Interrupt) -> str:
-        """Makes an HTTP request. Raises `capsule.runtime.host.http_wire.RequestFailure`."""
+        """Makes an HTTP request. Raises `capsule.egress.wire.RequestFailure`."""
 
     def waiting(self) -> None:
         """The sandbox begins to wait: another one may run in its place."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from capsule.egress.wire import RequestFailure
 from capsule.runtime.host.guest import Guest, failure
-from capsule.runtime.host.http_wire import RequestFailure
 from capsule.runtime.interrupt import Interrupted
 
 MOST_STARTED = 10_000

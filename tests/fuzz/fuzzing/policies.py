@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from capsule.egress.policy import AllowList, parse_url
+from capsule.egress.wire import RequestFailure
 from capsule.errors import PolicyError, UsageError
 from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_path, parse_secrets
 from capsule.policy.limits import Limits
@@ -19,8 +21,6 @@ from capsule.policy.sizes import (
     parse_retries,
     parse_size,
 )
-from capsule.runtime.host.http_policy import AllowList, parse_url
-from capsule.runtime.host.http_wire import RequestFailure
 from capsule.runtime.preopens import parse_mount
 from fuzzing.target import target, text
 

@@ -22,12 +22,12 @@ from capsule_cache.seal import decode as decode_seal
 from capsule_cache.seal import encode as encode_seal
 
 from capsule.cli.worker import Worker, parse_request
+from capsule.egress.wire import RequestFailure
+from capsule.egress.wire import parse_request as parse_http
 from capsule.errors import BuildError, Location, UsageError
 from capsule.frontend.declared import Unreadable, declared_tasks
 from capsule.journal.render import escape
 from capsule.runtime.attempt import CLAIMABLE, LONGEST_MESSAGE, claimed_failure, read_answer
-from capsule.runtime.host.http_wire import RequestFailure
-from capsule.runtime.host.http_wire import parse_request as parse_http
 from capsule.workers.frames import FrameReader, ProtocolError, encode
 from capsule.workers.messages import CLAIMS, LONGEST_TEXT, Output, Result, parse
 from fuzzing.target import JSON, target, text

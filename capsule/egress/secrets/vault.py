@@ -9,12 +9,12 @@ import secrets as random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from capsule.egress.policy import AllowList
+from capsule.egress.secrets.masking import Masker, all_forms
 from capsule.errors import Location, PolicyError
 from capsule.policy.model import TaskPolicy
 from capsule.policy.problems import name_hint, show
 from capsule.policy.secrets import Secret
-from capsule.runtime.host.http_policy import AllowList
-from capsule.secrets.masking import Masker, all_forms
 
 SHORTEST = 8
 LONGEST = 64 << 10

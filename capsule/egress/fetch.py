@@ -20,13 +20,13 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin
 
-from capsule.runtime.host.http_policy import Target, parse_url
-from capsule.runtime.host.http_wire import Headers, HttpRequest, HttpResponse, RequestFailure, is_framing
+from capsule.egress.policy import Target, parse_url
+from capsule.egress.wire import Headers, HttpRequest, HttpResponse, RequestFailure, is_framing
 
 if TYPE_CHECKING:
     from urllib3.response import HTTPResponse
 
-    from capsule.runtime.host.http_connection import Meter
+    from capsule.egress.connection import Meter
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 10
@@ -161,7 +161,7 @@ class Fetcher:
         credentials: Credentials | None,
     ) -> tuple[HttpRequest, Target, HttpResponse]:
         # Returns the request as it was sent: credentials that were dropped once don't come back.
-        from capsule.runtime.host.http_connection import Meter
+        from capsule.egress.connection import Meter
 
         started = time.monotonic()
         meter = Meter(deadline, MAX_HEAD_BYTES)
@@ -232,7 +232,7 @@ class Fetcher:
     def _exchange(self, request: HttpRequest, target: Target, meter: Meter) -> HttpResponse:
         from urllib3 import HTTPHeaderDict
 
-        from capsule.runtime.host.http_connection import PinnedConnection
+        from capsule.egress.connection import PinnedConnection
 
         addresses = self._allow.check_addresses(target, self._resolve(target, meter))
         connection = PinnedConnection(target, addresses, meter)

@@ -16,8 +16,8 @@ from typing import Any
 
 import urllib3.connection
 
-from capsule.runtime.host.http_policy import Target
-from capsule.runtime.host.http_wire import RequestFailure
+from capsule.egress.policy import Target
+from capsule.egress.wire import RequestFailure
 
 CONNECT_TIMEOUT = 30.0
 """Seconds until an address that doesn't answer is given up."""

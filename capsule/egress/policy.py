@@ -34,8 +34,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
+from capsule.egress.wire import MAX_URL_LENGTH, RequestFailure, quoted
 from capsule.errors import PolicyError
-from capsule.runtime.host.http_wire import MAX_URL_LENGTH, RequestFailure, quoted
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from capsule.runtime.host import http_connection
-from capsule.runtime.host.http_fetch import Fetcher, Hop
-from capsule.runtime.host.http_policy import AllowList
-from capsule.runtime.host.http_wire import HttpRequest, HttpResponse, RequestFailure
+from capsule.egress import connection as http_connection
+from capsule.egress.fetch import Fetcher, Hop
+from capsule.egress.policy import AllowList
+from capsule.egress.wire import HttpRequest, HttpResponse, RequestFailure
 
 MIB = 1024 * 1024
 SLACK = 1.0
@@ -850,5 +850,5 @@ def test_a_handshake_that_never_ends_is_cut_at_the_deadline() -> None:
 
 
 def test_urllib3_is_not_imported_before_the_first_request() -> None:
-    code = "import sys, capsule.runtime.host.http_fetch; sys.exit('urllib3' in sys.modules)"
+    code = "import sys, capsule.egress.fetch; sys.exit('urllib3' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsule.secrets.masking import MaskedStream, Masker, all_forms, plain_forms
+from capsule.egress.secrets.masking import MaskedStream, Masker, all_forms, plain_forms
 
 VALUE = 'sk/1+2="\u00e9<a>&b'
 TOKEN = "sk-0123456789abcdef"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from capsule.runtime import events
-from capsule.secrets.masking import MaskedStream, Masker, plain_forms
+from capsule import events
+from capsule.egress.secrets.masking import MaskedStream, Masker, plain_forms
 
 SHORTEST_VARIABLE = 6
 """Characters of a variable's value from which on it is masked: shorter ones are in every other word."""

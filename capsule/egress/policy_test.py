@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capsule.egress.policy import AllowList, Target, parse_url, special_kind
+from capsule.egress.wire import RequestFailure
 from capsule.errors import PolicyError
 from capsule.policy.grants import parse_hosts
-from capsule.runtime.host.http_policy import AllowList, Target, parse_url, special_kind
-from capsule.runtime.host.http_wire import RequestFailure
 
 ANY = ("*",)
 

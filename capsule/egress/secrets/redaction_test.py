@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from capsule.runtime.events import (
+from capsule.egress.secrets.masking import NOTHING, Masker, all_forms
+from capsule.egress.secrets.redaction import RedactedSink, variables_masker
+from capsule.events import (
     AttemptEnded,
     Event,
     Output,
@@ -13,8 +15,6 @@ from capsule.runtime.events import (
     TaskEnded,
     TaskStarted,
 )
-from capsule.secrets.masking import NOTHING, Masker, all_forms
-from capsule.secrets.redaction import RedactedSink, variables_masker
 
 VALUE = "sk-0123456789abcdef"
 SECRETS = Masker([(all_forms(VALUE), "[secret KEY]")])

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from capsule.egress.fetch import Fetcher, Hop
+from capsule.egress.policy import AllowList
+from capsule.egress.secrets.credentials import TaskCredentials
+from capsule.egress.secrets.vault import Vault, open_vault
+from capsule.egress.wire import Headers, HttpRequest, HttpResponse, RequestFailure
 from capsule.errors import Location
 from capsule.policy.model import Policy, TaskPolicy
 from capsule.policy.secrets import Secret
-from capsule.runtime.host.http_fetch import Fetcher, Hop
-from capsule.runtime.host.http_policy import AllowList
-from capsule.runtime.host.http_wire import Headers, HttpRequest, HttpResponse, RequestFailure
-from capsule.secrets.credentials import TaskCredentials
-from capsule.secrets.vault import Vault, open_vault
 
 VALUE = "sk-0123456789abcdef"
 HERE = Location("main.py", 3)

@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote_plus, unquote
 
-from capsule.policy.secrets import Place
-from capsule.runtime.host.http_policy import Target, is_loopback
-from capsule.runtime.host.http_wire import (
+from capsule.egress.policy import Target, is_loopback
+from capsule.egress.secrets.vault import Held, Vault
+from capsule.egress.wire import (
     MAX_BODY_BYTES,
     MAX_HEADERS_LENGTH,
     HttpRequest,
@@ -23,7 +23,7 @@ from capsule.runtime.host.http_wire import (
     RequestFailure,
     quoted,
 )
-from capsule.secrets.vault import Held, Vault
+from capsule.policy.secrets import Place
 
 _BASIC = re.compile(r"(basic +)([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsule.runtime.host import http_wire
-from capsule.runtime.host.http_wire import (
+from capsule.egress import wire as http_wire
+from capsule.egress.wire import (
     HttpRequest,
     HttpResponse,
     RequestFailure,
