@@ -178,8 +178,8 @@ class _Call:
                 from capsule.workers.spawner import spawner
 
                 spawner().start()
+            from capsule.build.session import prepare, start
             from capsule.frontend.manager import plugins
-            from capsule.session import prepare, start
 
             start(
                 prepare(Path(self._file), self._here, plugins(), progress=_ignore),

@@ -8,11 +8,11 @@ from dataclasses import fields
 import pytest
 
 from capsule import CapsuleError, events, run_sync
+from capsule.build.session import prepare, start
 from capsule.frontend.manager import plugins
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS
 from capsule.project.config import load_config
-from capsule.session import prepare, start
 
 WRITTEN = {
     # name: in capsule.toml, in limits=, after --limit

@@ -21,8 +21,8 @@ import platformdirs
 import pytest
 
 from capsule import Envelope, run_sync
+from capsule.build.session import close_journals
 from capsule.project.user_cache import CACHE_VARIABLE, user_store
-from capsule.session import close_journals
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "capsule")
 

@@ -18,11 +18,11 @@ import pytest
 from capsule import events
 from capsule.artifact.manifest import Manifest, Task
 from capsule.artifact.sections import pack, parse
+from capsule.build.session import prepare, start
 from capsule.errors import Location
 from capsule.frontend.manager import plugins
 from capsule.policy.limits import Limits
 from capsule.policy.model import OPTIONS, Policy, TaskPolicy
-from capsule.session import prepare, start
 
 SOURCE = """
     from capsule import task

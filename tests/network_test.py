@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from capsule.build.session import close_journals
 from capsule.egress.policy import AllowList
 from capsule.egress.wire import RequestFailure
 from capsule.policy.grants import parse_hosts
-from capsule.session import close_journals
 
 PAGE = (Path(__file__).parent.parent / "docs/network.md").read_text()
 

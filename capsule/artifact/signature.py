@@ -7,8 +7,8 @@ Its content, all lengths fixed::
     nn                       number of signatures, 1 to 16
     nn times:  id (16 bytes), signature (64 bytes), in ascending order of the ids, each id once
 
-The id is of the key (`capsule.artifact.signing.key_id`). There is one way to write a given set of signatures, and
-one place for it, so nothing can be said in an artifact beside what was signed.
+The id is of the key (`capsule.artifact.signing.key_id`). There is one way to write a given set of
+signatures, and one place for it, so nothing can be said in an artifact beside what was signed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LARGEST_SECTION = 2 + MOST_SIGNATURES * _ENTRY + 32
 
 @dataclass(frozen=True, slots=True, order=True)
 class Signature:
-    """A claim: that the key of this id (hex) has signed the artifact. `capsule.artifact.signing` checks it."""
+    """A claim: the key of this id (hex) has signed the artifact. `capsule.artifact.signing` checks it."""
 
     key_id: str
     value: bytes

@@ -24,12 +24,12 @@ def main() -> None:
     from capsule.cli.dispatch import dispatch
 
     code = dispatch(sys.argv[1:])
-    session = sys.modules.get("capsule.session")
+    session = sys.modules.get("capsule.build.session")
     if session is not None:
         session.close_journals()
     with suppress(OSError):  # whoever reads has gone
         sys.stdout.flush()
-    remotes = sys.modules.get("capsule.remote.session")
+    remotes = sys.modules.get("capsule.build.remote.session")
     if remotes is not None:
         # Whoever interrupts doesn't want to wait.
         remotes.finish_uploads(0 if code >= EXIT_INTERRUPTED else remotes.UPLOAD_SECONDS)

@@ -22,7 +22,7 @@ from capsule.errors import ArtifactError, BuildError, UsageError
 
 if TYPE_CHECKING:
     from capsule.artifact.signing import SigningKey
-    from capsule.build import Built, Plan
+    from capsule.build.pipeline import Built, Plan
     from capsule.frontend.spec import Diagnostic
     from capsule.project.opened import Project
     from capsule.workspace.builder import Finish
@@ -171,9 +171,9 @@ def build_files(
 
 
 def _build(project: Project, progress: Progress, *, snapshot: bool, finish: Finish) -> _Built:
-    from capsule.build import build, plan
+    from capsule.build.loading import load
+    from capsule.build.pipeline import build, plan
     from capsule.frontend.manager import plugins
-    from capsule.loading import load
 
     planned = plan(project, plugins(), snapshot=snapshot, progress=progress)
     built = build(planned, progress=progress)
@@ -193,7 +193,7 @@ def _finish(
     progress: Callable[[str], None] = lambda message: None,
 ) -> tuple[Path | None, tuple[Diagnostic, ...]]:
     """Exports an artifact, signs it, and checks the types of its source, where that was asked for."""
-    from capsule.build import BuildHost, self_contained
+    from capsule.build.pipeline import BuildHost, self_contained
     from capsule.frontend.spec import TypeChecker
 
     path = None
@@ -249,7 +249,7 @@ def _report(built: _Built, *, as_json: bool) -> None:
 
 def write_export(path: Path, data: bytes) -> None:
     """Writes an exported artifact. Raises `UsageError` rather than overwrite anything else."""
-    from capsule.session import read_artifact
+    from capsule.build.session import read_artifact
 
     if path.is_dir():
         raise UsageError(f"{path.name} is a folder", hint="move it away, then export again")

@@ -90,7 +90,7 @@ def _remote() -> dict[str, Any] | None:
     settings, root = settings_here()
     if settings.remote is None:
         return None
-    from capsule.remote.session import project_remote
+    from capsule.build.remote.session import project_remote
 
     remote = project_remote(settings, root)
     return {

@@ -22,13 +22,13 @@ from capsule.project.remote_cache import MODE_VARIABLE, REMOTE_VARIABLE, CacheSe
 if TYPE_CHECKING:
     from capsule_cache.remote import Remote
 
-    from capsule.build import Plan
-    from capsule.remote.transfer import Transferred
+    from capsule.build.pipeline import Plan
+    from capsule.build.remote.transfer import Transferred
 
 
 def push(files: tuple[Path, ...], *, everything: bool, as_json: bool) -> int:
     """Uploads built artifacts, and their engines. Returns the exit code; raises `CapsuleError`."""
-    from capsule.remote import transfer
+    from capsule.build.remote import transfer
 
     remote, engines = _remote_for("write")
     with Progress() as progress:
@@ -40,7 +40,7 @@ def push(files: tuple[Path, ...], *, everything: bool, as_json: bool) -> int:
 
 def pull(files: tuple[Path, ...], *, as_json: bool) -> int:
     """Fetches artifacts, and their engines. Returns the exit code; raises `CapsuleError`."""
-    from capsule.remote import transfer
+    from capsule.build.remote import transfer
 
     remote, engines = _remote_for("read")
     with Progress() as progress:
@@ -76,7 +76,7 @@ def _remote_for(purpose: str) -> tuple[Remote, bool]:
             f"the shared cache may not be used to {purpose}: its mode is {settings.mode}",
             hint=f"set {MODE_VARIABLE}=read-write",
         )
-    from capsule.remote.session import project_remote
+    from capsule.build.remote.session import project_remote
 
     remote = project_remote(settings, root)
     if remote is None:
@@ -86,7 +86,7 @@ def _remote_for(purpose: str) -> tuple[Remote, bool]:
 
 
 def _planned(files: tuple[Path, ...], progress: Progress) -> Iterator[Plan]:
-    from capsule.build import plan, prefer_snapshot
+    from capsule.build.pipeline import plan, prefer_snapshot
     from capsule.workspace.selection import select
 
     selection = select(files, Path.cwd(), plugins(), always=True)

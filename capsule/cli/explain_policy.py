@@ -22,7 +22,7 @@ from capsule.errors import UsageError
 
 if TYPE_CHECKING:
     from capsule.artifact.sections import Artifact
-    from capsule.explain import Explanation, Folder, TaskExplanation, Value, Variable
+    from capsule.build.explanation import Explanation, Folder, TaskExplanation, Value, Variable
     from capsule.project.opened import Project
 
 Row = tuple[str, str, str]
@@ -46,9 +46,9 @@ class ExplainOptions:
 def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -> int:
     """Explains the policies of a file's tasks, or of one. Returns the exit code; raises `CapsuleError`."""
     from capsule.artifact.foreign_policy import under_ceilings
-    from capsule.explain import Surroundings, explain
+    from capsule.build.explanation import Surroundings, explain
+    from capsule.build.oversight import ARTIFACT_SUFFIX, oversight
     from capsule.frontend.manager import plugins
-    from capsule.oversight import ARTIFACT_SUFFIX, oversight
     from capsule.project.environment import environment
     from capsule.project.opened import open_project
     from capsule.runtime.preopens import Protected, parse_mount
@@ -82,10 +82,10 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
 
 
 def _artifact(project: Project, requirements: Any, progress: Progress) -> tuple[Artifact, tuple[Path, ...]]:
-    from capsule.build import build, plan
+    from capsule.build.oversight import ARTIFACT_SUFFIX
+    from capsule.build.pipeline import build, plan
+    from capsule.build.session import built_from, read_wasm
     from capsule.frontend.manager import plugins
-    from capsule.oversight import ARTIFACT_SUFFIX
-    from capsule.session import built_from, read_wasm
 
     if project.source.suffix.lower() == ARTIFACT_SUFFIX:
         return read_wasm(project.source, requirements, progress=progress), (project.source,)

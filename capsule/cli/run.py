@@ -53,7 +53,7 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
         from capsule.cli.watch import watch_run
 
         return watch_run(file, args, options)
-    from capsule.session import close_journals
+    from capsule.build.session import close_journals
 
     execution = begin_run(file, args, options)
     code = _wait(execution, as_json=options.json)
@@ -68,9 +68,9 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
 
 def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
     """Builds a file, if need be, and starts its task. Raises `CapsuleError`."""
+    from capsule.build.session import prepare, start
     from capsule.frontend.manager import plugins
     from capsule.runtime.isolation import chosen_isolation
-    from capsule.session import prepare, start
 
     here = Path.cwd()
     given_args, given_kwargs = read_arguments(args, options.args_json, options.args_file)

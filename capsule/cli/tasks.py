@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from capsule.build.oversight import ARTIFACT_SUFFIX, oversight
 from capsule.cli import EXIT_OK
 from capsule.cli.ceilings import given_limits
 from capsule.cli.progress import Progress
 from capsule.cli.render import write_line
 from capsule.cli.run import interruptibly
 from capsule.cli.values import value_text
-from capsule.oversight import ARTIFACT_SUFFIX, oversight
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS
 from capsule.policy.serial import to_json
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = False, as_json: bool) -> int:
     """Lists the tasks of a file with their policies: as declared, and as they take effect."""
     from capsule.artifact.foreign_policy import under_ceilings
-    from capsule.build import build, plan
+    from capsule.build.pipeline import build, plan
+    from capsule.build.session import read_wasm
     from capsule.frontend.manager import plugins
     from capsule.project.opened import open_project
-    from capsule.session import read_wasm
 
     project = open_project(file, Path.cwd(), plugins())
     given = given_limits(limit, deny_all=deny_all)

@@ -64,7 +64,7 @@ FAREWELL = 1.0
 
 def work() -> int:
     """Serves requests until stdin ends. Returns the exit code."""
-    from capsule.session import close_journals
+    from capsule.build.session import close_journals
     from capsule.workers.arenas import keep_few_arenas
 
     keep_few_arenas()
@@ -201,10 +201,10 @@ class Worker:
         execution.on_end(ended)
 
     def _start(self, request: Request) -> Execution:
+        from capsule.build.session import prepare, start
         from capsule.frontend.manager import plugins
         from capsule.policy.limits import Limits
         from capsule.runtime.isolation import chosen_isolation
-        from capsule.session import prepare, start
 
         here = Path.cwd()
         limits = None if request.limits is None else Limits.parse(request.limits, "limits")

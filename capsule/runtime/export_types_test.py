@@ -2,8 +2,8 @@ import pytest
 import wasmtime
 from wasmtime.component import Component
 
+from capsule.build.loading import check_exports
 from capsule.errors import ArtifactError
-from capsule.loading import check_exports
 from capsule.runtime.engine import engine
 from capsule.runtime.export_types import describe
 

@@ -10,7 +10,7 @@ from capsule.artifact.manifest import Manifest
 from capsule.artifact.sections import ProgramTable
 
 if TYPE_CHECKING:
-    from capsule.runtime.compiled import CompiledCode
+    from capsule.build.compiled import CompiledCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from capsule.build.session import close_journals
 from capsule.errors import CapsuleError
 from capsule.frontend.spec import EngineProgram
 from capsule.policy.model import HIGH_FUEL, LOW_FUEL, MEDIUM_FUEL, FileGrant
-from capsule.session import close_journals
 from capsule.testing.programs import PROGRAMS, Programs
 from capsule.testing.server import ANSWER, serving
 from capsule.testing.workshop import Workshop
@@ -158,7 +158,7 @@ class Conformance:
             workshop.check(reference is not None, "hello", f"it is an {EngineProgram.__name__}", reference)
 
     def _refused(self, workshop: Workshop, path: Path, promise: str) -> CapsuleError:
-        from capsule.build import build
+        from capsule.build.pipeline import build
 
         try:
             build(workshop.plan(path), progress=lambda message: None)

@@ -12,7 +12,7 @@ import pytest
 
 from capsule.api import run_sync
 from capsule.artifact.manifest import Manifest
-from capsule.build import BuildHost, Built, Plan, build, plan, self_contained
+from capsule.build.pipeline import BuildHost, Built, Plan, build, plan, self_contained
 from capsule.errors import CapsuleError
 from capsule.frontend.manager import plugins
 from capsule.frontend.spec import Frontend

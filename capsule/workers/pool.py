@@ -25,7 +25,7 @@ from capsule.workers.process import WorkerProcess
 from capsule.workers.spawner import SpawnError, spawner
 
 if TYPE_CHECKING:
-    from capsule.runtime.compiled import CompiledCode
+    from capsule.build.compiled import CompiledCode
 
 KEEP_SECONDS = 5.0
 """How long a worker idles before it is ended: at least this, and less than twice this."""

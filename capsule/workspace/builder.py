@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from capsule.build import BuildHost, Built, Plan, build, plan, source_of
+from capsule.build.loading import load
+from capsule.build.pipeline import BuildHost, Built, Plan, build, plan, source_of
 from capsule.errors import BuildError, CapsuleError, Location
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Diagnostic, Frontend
 from capsule.frontend.tracking import Lookups, Tracker
-from capsule.loading import load
 from capsule.project.opened import Project, open_project, prepare_folder
 from capsule.project.workspace import Settings
 from capsule.workspace.members import Member
@@ -194,7 +194,7 @@ class Builder:
         return because
 
     def _ready_engine(self, frontend: Frontend, project: Project) -> None:
-        from capsule.engines import engine_component, engine_key
+        from capsule.build.engines import engine_component, engine_key
 
         engine = frontend.engine(source_of(project, frontend))
         if engine is None:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from capsule.build import Plan
+from capsule.build.pipeline import Plan
 from capsule.errors import CapsuleError, UsageError
 from capsule.frontend.tracking import Lookups
 from capsule.project.config import CONFIG_NAME

@@ -9,9 +9,9 @@ from typing import Literal
 
 from capsule.artifact.sections import parse, signed_part
 from capsule.artifact.signature import LARGEST_SECTION
-from capsule.build import Built, Plan, compile_anew, self_contained
+from capsule.build.pipeline import Built, Plan, compile_anew, self_contained
+from capsule.build.session import read_artifact
 from capsule.errors import ArtifactError, CapsuleError
-from capsule.session import read_artifact
 from capsule.workspace.builder import Builder, Prospect
 from capsule.workspace.members import Member
 

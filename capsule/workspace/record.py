@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 from capsule_cache import Key, Store, StoreError, derive_key
 
-from capsule.build import Plan
+from capsule.build.pipeline import Plan
 from capsule.frontend.tracking import FileState, Lookups, PlaceState, folder_time, place_state
 from capsule.project.opened import STATE_FOLDER
 from capsule.project.user_cache import secret

@@ -11,10 +11,10 @@ import platformdirs
 import pytest
 
 from capsule import Envelope, run_sync
-from capsule.build import BuildHost
+from capsule.build.pipeline import BuildHost
+from capsule.build.session import close_journals
 from capsule.frontend.spec import Source
 from capsule.project.user_cache import CACHE_VARIABLE
-from capsule.session import close_journals
 
 PROGRAMS = Path(__file__).parent / "tests" / "programs"
 

@@ -8,7 +8,7 @@ import pytest
 from capsule_js.bundle import Esbuild
 from capsule_js.toolchain import ManagedToolchain
 
-from capsule.build import BuildHost
+from capsule.build.pipeline import BuildHost
 from capsule.errors import BuildError
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from capsule_python.installer import find_tool
 
-from capsule.build import BuildHost
+from capsule.build.pipeline import BuildHost
 from capsule.frontend.spec import Engine, Program, Source
 
 Project = Callable[..., Source]

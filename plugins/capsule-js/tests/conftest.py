@@ -28,7 +28,7 @@ from capsule_js.starlingmonkey import starlingmonkey_engine
 from capsule_js.toolchain import ManagedToolchain
 
 from capsule.artifact.sections import ProgramTable, pack_program
-from capsule.engines import engine_component
+from capsule.build.engines import engine_component
 from capsule.frontend.spec import Program
 from capsule.runtime.engine import engine
 from capsule.runtime.host.guest import Guest, TaskRefused

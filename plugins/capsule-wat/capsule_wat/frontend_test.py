@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsule.build import BuildHost
+from capsule.build.pipeline import BuildHost
 from capsule.errors import BuildError, ConfigError
 from capsule.frontend.spec import Frontend, Inputs, Source
 from capsule_wat.frontend import COMPONENT_HEADER, WatFrontend

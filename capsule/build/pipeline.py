@@ -12,17 +12,17 @@ from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, d
 
 from capsule.artifact.manifest import Manifest, Task
 from capsule.artifact.sections import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
-from capsule.engines import engine_component, engine_key, engine_wasm
+from capsule.build.engines import engine_component, engine_key, engine_wasm
+from capsule.build.loading import unpack_files
 from capsule.errors import ArtifactError, BuildError, Location
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, EngineProgram, Frontend, Inputs, Program, Source, TaskDeclaration
-from capsule.loading import unpack_files
 from capsule.policy.resolve import declared_policy
 from capsule.project.opened import Project, prepare_folder
 from capsule.project.user_cache import private_folder
 
 if TYPE_CHECKING:
-    from capsule.remote.sharing import Shared
+    from capsule.build.remote.sharing import Shared
 
 FORMAT_VERSION = 1
 
@@ -187,7 +187,7 @@ def compile_anew(planned: Plan, *, progress: Progress) -> bytes:
 
 
 def _shared(planned: Plan, compile_artifact: Callable[[], bytes]) -> Shared:
-    from capsule.remote.sharing import Shared, project_remote_if_any
+    from capsule.build.remote.sharing import Shared, project_remote_if_any
 
     remote = project_remote_if_any(planned.project.config.cache, planned.project.base)
     return Shared(

@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final
 
-from capsule.compiling.bounds import LARGEST_CODE, MEMORY_VARIABLE, TIMEOUT_VARIABLE, Bounds
-from capsule.compiling.child import NO_MEMORY, REFUSED
+from capsule.build.compiling.bounds import LARGEST_CODE, MEMORY_VARIABLE, TIMEOUT_VARIABLE, Bounds
+from capsule.build.compiling.child import NO_MEMORY, REFUSED
 from capsule.errors import ArtifactError
 
 MOST_THREADS: Final = 8
@@ -29,9 +29,7 @@ AT_ONCE: Final = 4
 LONGEST_REASON: Final = 500
 
 # The packages are found where this process found them, after Python's own, whatever else lies there.
-_START: Final = (
-    "import sys; sys.path += sys.argv[1:3]; from capsule.compiling.child import main; main(sys.argv[3:])"
-)
+_START: Final = "import sys; sys.path += sys.argv[1:3]; from capsule.build.compiling.child import main; main(sys.argv[3:])"
 
 _places = threading.BoundedSemaphore(AT_ONCE)
 

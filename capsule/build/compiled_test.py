@@ -10,10 +10,10 @@ import wasmtime
 from capsule_cache import derive_key
 from wasmtime.component import Component
 
+from capsule.build import compiled
+from capsule.build.compiled import code_file, compiled_component
 from capsule.errors import ArtifactError
 from capsule.project.user_cache import user_store
-from capsule.runtime import compiled
-from capsule.runtime.compiled import code_file, compiled_component
 from capsule.runtime.engine import compiled_code_tag
 
 

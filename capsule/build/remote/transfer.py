@@ -11,8 +11,8 @@ from capsule_cache import Entry, Key, Store
 from capsule_cache.remote import Remote
 
 from capsule.artifact.sections import COMPONENT_HEADER
-from capsule.build import Plan, is_built_from, shared_name
-from capsule.engines import engine_key, engine_shared_name
+from capsule.build.engines import engine_key, engine_shared_name
+from capsule.build.pipeline import Plan, is_built_from, shared_name
 from capsule.frontend.spec import Engine
 from capsule.project.user_cache import user_store
 

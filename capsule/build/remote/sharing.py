@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def project_remote_if_any(settings: CacheSettings, root: Path | None) -> Remote | None:
-    """See `capsule.remote.session.project_remote`; where nobody names a remote, nothing is loaded for it."""
+    """See `capsule.build.remote.session.project_remote`; where nobody names a remote, nothing is loaded for it."""
     if settings.with_environment().remote is None:
         return None
-    from capsule.remote.session import project_remote
+    from capsule.build.remote.session import project_remote
 
     return project_remote(settings, root)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from capsule.build.remote import key as keys
+from capsule.build.remote import notices, session
+from capsule.build.remote.key import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key
+from capsule.build.remote.session import AUTHORIZATION_VARIABLE, project_remote
 from capsule.errors import ConfigError, Location
 from capsule.project.remote_cache import MODE_VARIABLE, REMOTE_VARIABLE, CacheSettings
-from capsule.remote import key as keys
-from capsule.remote import notices, session
-from capsule.remote.key import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key
-from capsule.remote.session import AUTHORIZATION_VARIABLE, project_remote
 
 KEY = "ab" * 32
 TOML = Location("capsule.toml", 2)

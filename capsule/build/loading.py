@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from capsule.artifact.sections import Artifact, ProgramTable
-from capsule.engines import built_engine_digest, compiled_name, engine_code
+from capsule.build.compiled import compiled_code
+from capsule.build.engines import built_engine_digest, compiled_name, engine_code
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Engine
 from capsule.project.user_cache import private_folder
-from capsule.runtime.compiled import compiled_code
 from capsule.runtime.loaded import Loaded
 
 Progress = Callable[[str], None]

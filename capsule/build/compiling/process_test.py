@@ -13,9 +13,9 @@ import pytest
 import wasmtime
 from wasmtime.component import Component
 
-from capsule.compiling import process
-from capsule.compiling.bounds import LARGEST, MEMORY_VARIABLE, TIMEOUT_VARIABLE, Bounds
-from capsule.compiling.process import compile_component
+from capsule.build.compiling import process
+from capsule.build.compiling.bounds import LARGEST, MEMORY_VARIABLE, TIMEOUT_VARIABLE, Bounds
+from capsule.build.compiling.process import compile_component
 from capsule.errors import ArtifactError, ConfigError
 from capsule.runtime.engine import engine
 
@@ -79,7 +79,7 @@ def test_instances_that_double_at_every_level_are_bounded() -> None:
 
 
 def test_a_component_that_is_too_large_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capsule.compiling.bounds.LARGEST", 100)
+    monkeypatch.setattr("capsule.build.compiling.bounds.LARGEST", 100)
     with pytest.raises(ArtifactError, match="101 bytes; at most 100"):
         compile_component(bytes(101), "x.wasm")
 
@@ -129,7 +129,7 @@ def test_the_compiling_process_ends_with_its_parent(tmp_path: Path) -> None:
     """Also when the parent is killed, and nothing of it gets to tidy up."""
     (tmp_path / "hard.wasm").write_bytes(many_variables(8000))
     program = (
-        "import sys; from capsule.compiling.process import compile_component; "
+        "import sys; from capsule.build.compiling.process import compile_component; "
         "compile_component(open(sys.argv[1], 'rb').read(), 'hard')"
     )
     environment = {**os.environ, MEMORY_VARIABLE: "8GB"}

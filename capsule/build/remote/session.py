@@ -10,10 +10,10 @@ from typing import Literal, cast
 
 from capsule_cache.remote import BadUrl, Counts, Remote, open_transport, parse_url
 
+from capsule.build.remote.key import KEY_VARIABLE, default_key_file, find_key
+from capsule.build.remote.notices import notice
 from capsule.errors import ConfigError
 from capsule.project.remote_cache import CacheSettings
-from capsule.remote.key import KEY_VARIABLE, default_key_file, find_key
-from capsule.remote.notices import notice
 
 AUTHORIZATION_VARIABLE = "CAPSULE_CACHE_AUTHORIZATION"
 UPLOAD_SECONDS = 10.0

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.artifact.sections import Artifact, parse
-from capsule.build import Plan, build, plan, prefer_snapshot
-from capsule.engines import engine_key
+from capsule.build.adoption import read_component
+from capsule.build.engines import engine_key
+from capsule.build.loading import load
+from capsule.build.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
+from capsule.build.pipeline import Plan, build, plan, prefer_snapshot
 from capsule.errors import ArtifactError, CapsuleError
-from capsule.foreign.adoption import read_component
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
-from capsule.loading import load
-from capsule.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
 from capsule.project.config import CONFIG_NAME
 from capsule.project.environment import environment
 from capsule.project.opened import STATE_FOLDER, Project, open_project, prepare_state
@@ -43,7 +43,7 @@ REMEMBERED = 64
 class Prepared:
     """A file that is ready to run, in its project; ``inputs`` are the files that it was built from.
 
-    ``limits`` are the ceilings of the settings that it is held to (`capsule.oversight`).
+    ``limits`` are the ceilings of the settings that it is held to (`capsule.build.oversight`).
     """
 
     project: Project

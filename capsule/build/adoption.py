@@ -31,8 +31,8 @@ def read_component(data: bytes, *, name: str, progress: Callable[[str], None]) -
 
 
 def _manifest(component: bytes, name: str, progress: Callable[[str], None]) -> Manifest:
-    from capsule.foreign.recognition import recognise
-    from capsule.runtime.compiled import compiled_code
+    from capsule.build.compiled import compiled_code
+    from capsule.build.recognition import recognise
 
     digest = hashlib.sha256(component).hexdigest()
     code = compiled_code({"component": digest}, lambda: component, name=Path(name).stem, progress=progress)

@@ -105,7 +105,7 @@ def compiled_code(
 
 def _obtain(key: Key, read: Callable[[], bytes], name: str, progress: Callable[[str], None]) -> CompiledCode:
     def compile_code() -> bytes:
-        from capsule.compiling.process import compile_component
+        from capsule.build.compiling.process import compile_component
 
         progress(f"compiling {name} for this machine")
         return compile_component(read(), name)

@@ -1,9 +1,9 @@
 import pytest
 
 from capsule.artifact.sections import ProgramTable, pack_program
+from capsule.build.loading import unpack_files
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Program
-from capsule.loading import unpack_files
 
 
 @pytest.fixture(autouse=True)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
 
 from capsule.artifact.sections import COMPONENT_HEADER, EngineReference
+from capsule.build.remote.sharing import Shared, project_remote_if_any
 from capsule.errors import BuildError
 from capsule.frontend.spec import Engine
 from capsule.project.remote_cache import CacheSettings
 from capsule.project.user_cache import user_store
-from capsule.remote.sharing import Shared, project_remote_if_any
 
 if TYPE_CHECKING:
     from wasmtime.component import Component
 
-    from capsule.runtime.compiled import CompiledCode
+    from capsule.build.compiled import CompiledCode
 
 FORMAT_VERSION = 1
 BUILD_TIMEOUT = 1800.0
@@ -70,7 +70,7 @@ def engine_component(engine: Engine, progress: Progress) -> Component:
 
 def engine_code(engine: Engine, progress: Progress) -> CompiledCode:
     """The engine, compiled for this machine, built on first use. Raises `BuildError`."""
-    from capsule.runtime.compiled import compiled_code
+    from capsule.build.compiled import compiled_code
 
     # The key decides the bytes: neither they nor their digest are needed when compiled code is there.
     return compiled_code(
