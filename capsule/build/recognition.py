@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from capsule.artifact.foreign import Contract
 from capsule.errors import ArtifactError
-from capsule.foreign import host_api
 from capsule.runtime.engine import engine
 from capsule.runtime.export_types import describe
+from capsule.runtime.foreign import host_api
 from capsule.runtime.imports import OFFERED, is_wasi, why_not
 
 if TYPE_CHECKING:

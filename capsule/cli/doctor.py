@@ -68,8 +68,8 @@ def _wasmtime() -> Check:
 
 def _workers() -> Check:
     """What confines a worker process on this machine."""
-    from capsule.workers.confinement import offered
-    from capsule.workers.landlock import OLDEST_ABI
+    from capsule.confinement.landlock import OLDEST_ABI
+    from capsule.confinement.worker import offered
 
     here = offered()
     files = here.landlock >= OLDEST_ABI

@@ -1,1 +1,1 @@
-"""What guests ask of the network: the allow-list, the wire format, connections, and secrets on their way out."""
+"""What guests ask of the network: allow-list, wire format, connections, and secrets on their way out."""

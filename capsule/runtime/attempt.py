@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from capsule.artifact.foreign import Contract
 from capsule.errors import CapsuleError
-from capsule.foreign.calls import command_line
+from capsule.runtime.foreign.calls import command_line
 from capsule.runtime.host.guest import Guest, Services
 from capsule.runtime.hostile_json import TooManyValues, read_json
 from capsule.runtime.interrupt import Interrupt, clock

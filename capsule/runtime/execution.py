@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from capsule import events
 from capsule.artifact.foreign import Contract
 from capsule.egress.secrets.masking import NOTHING
-from capsule.foreign.calls import call_text
 from capsule.policy.model import TaskPolicy
 from capsule.runtime.attempt import (
     Assignment,
@@ -19,6 +18,7 @@ from capsule.runtime.attempt import (
     Budget,
     ThreadAttempt,
 )
+from capsule.runtime.foreign.calls import call_text
 from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen, grant_preopens
 from capsule.runtime.services import AttemptServices

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from capsule.foreign import host_api
 from capsule.runtime.engine import engine, keep_for_ever
+from capsule.runtime.foreign import host_api
 from capsule.runtime.host.clock import CLOCK
 from capsule.runtime.host.codec import CODEC
 from capsule.runtime.host.guest import guarded

@@ -17,12 +17,12 @@ from capsule.artifact.foreign import ASKED, MAIN_TASK, is_task_name
 from capsule.artifact.foreign_policy import under_ceilings
 from capsule.egress.secrets.masking import NOTHING, Masker
 from capsule.errors import CapsuleError, PolicyError, UsageError
-from capsule.foreign.calls import check_arguments
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import OPTIONS, TaskPolicy
 from capsule.policy.serial import to_json
 from capsule.runtime.disk import DiskQuota
 from capsule.runtime.execution import MOST_BLOCKED, Execution
+from capsule.runtime.foreign.calls import check_arguments
 from capsule.runtime.fuel import FuelBudget
 from capsule.runtime.host.guest import TaskRefused
 from capsule.runtime.hostile_json import read_json

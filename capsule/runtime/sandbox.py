@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from capsule.artifact.foreign import COMMAND_INTERFACE, Contract
 from capsule.errors import ArtifactError
-from capsule.foreign.answers import command_answer, runner_answer
-from capsule.foreign.calls import CommandLine
-from capsule.foreign.standard_streams import OutputPipe, give_stdin
 from capsule.runtime import ending  # noqa: F401  # from now on, the process ends in order
 from capsule.runtime.engine import engine
 from capsule.runtime.export import call_export
+from capsule.runtime.foreign.answers import command_answer, runner_answer
+from capsule.runtime.foreign.calls import CommandLine
+from capsule.runtime.foreign.standard_streams import OutputPipe, give_stdin
 from capsule.runtime.host.guest import Guest, enter
 from capsule.runtime.imports import unlinked
 from capsule.runtime.interrupt import arm, hand_over, rearm

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from capsule.artifact.foreign import Contract
 from capsule.artifact.sections import ProgramTable
 from capsule.errors import CapsuleError
-from capsule.foreign.calls import command_line
 from capsule.runtime.attempt import Answered, Budget, broken, execute
 from capsule.runtime.engine import THREAD_STACK
+from capsule.runtime.foreign.calls import command_line
 from capsule.runtime.host.guest import Guest
 from capsule.runtime.interrupt import Interrupt, clock
 from capsule.runtime.preopens import DESCRIPTORS, Preopen

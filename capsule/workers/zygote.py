@@ -16,7 +16,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from capsule.workers import confinement, passing
+from capsule.confinement import worker as confinement
+from capsule.workers import passing
 
 if TYPE_CHECKING:
     from wasmtime.component import Component

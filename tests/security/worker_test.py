@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from capsule import run_sync
+from capsule.confinement import landlock, seccomp
 from capsule.workers import attempt as attempts
-from capsule.workers import landlock, seccomp
 from capsule.workers.frames import PREFIX, Kind, encode
 from capsule.workers.pool import pool
 from capsule.workers.process import ALLOWANCE
@@ -40,7 +40,7 @@ def no_idle_workers():
 ESCAPED = """
     import ctypes, os, signal, socket, subprocess, sys, threading
     sys.path += sys.argv[1:2]
-    from capsule.workers.confinement import confine
+    from capsule.confinement.worker import confine
 
     inside, written, outside = sys.argv[2:5]
     folders = [(os.open(inside, os.O_RDONLY), False), (os.open(written, os.O_RDONLY), True)]

@@ -29,7 +29,8 @@ AT_ONCE: Final = 4
 LONGEST_REASON: Final = 500
 
 # The packages are found where this process found them, after Python's own, whatever else lies there.
-_START: Final = "import sys; sys.path += sys.argv[1:3]; from capsule.build.compiling.child import main; main(sys.argv[3:])"
+_CHILD: Final = "capsule.build.compiling.child"
+_START: Final = f"import sys; sys.path += sys.argv[1:3]; from {_CHILD} import main; main(sys.argv[3:])"
 
 _places = threading.BoundedSemaphore(AT_ONCE)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def project_remote_if_any(settings: CacheSettings, root: Path | None) -> Remote | None:
-    """See `capsule.build.remote.session.project_remote`; where nobody names a remote, nothing is loaded for it."""
+    """`project_remote` of the session beside this; where nobody names a remote, nothing is loaded for it."""
     if settings.with_environment().remote is None:
         return None
     from capsule.build.remote.session import project_remote

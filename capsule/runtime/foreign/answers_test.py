@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wasmtime.component import Variant
 
-from capsule.foreign.answers import LARGEST_FAILURE, command_answer, runner_answer
 from capsule.runtime.attempt import read_answer
+from capsule.runtime.foreign.answers import LARGEST_FAILURE, command_answer, runner_answer
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

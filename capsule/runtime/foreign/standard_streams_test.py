@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from capsule.foreign.standard_streams import OutputPipe
+from capsule.runtime.foreign.standard_streams import OutputPipe
 
 
 def write(pipe: OutputPipe, data: bytes) -> None:

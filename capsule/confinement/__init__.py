@@ -1,0 +1,1 @@
+"""What a process of ours gives up before it meets something foreign: rights, calls, files, networks."""
