@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from capsule.cli.progress import Progress
+from capsule.cli.common.progress import Progress
 from capsule.cli.run import interruptibly
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capsule.cli import EXIT_BUILD_FAILED, EXIT_OK
-from capsule.cli.progress import Progress
-from capsule.cli.render import write_error, write_line
+from capsule.cli.common.progress import Progress
+from capsule.cli.common.render import write_error, write_line
 from capsule.cli.run import interruptibly
 from capsule.errors import ArtifactError, BuildError, UsageError
 

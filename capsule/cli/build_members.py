@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.cli import EXIT_BUILD_FAILED, EXIT_OK
-from capsule.cli.progress import Progress
-from capsule.cli.render import write_error, write_line, write_warning
+from capsule.cli.common.progress import Progress
+from capsule.cli.common.render import write_error, write_line, write_warning
 from capsule.cli.run import interruptibly
 from capsule.errors import BuildError, Location, UsageError
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.cli import EXIT_OK
-from capsule.cli.ceilings import given_limits
-from capsule.cli.progress import Progress
+from capsule.cli.common.ceilings import given_limits
+from capsule.cli.common.progress import Progress
+from capsule.cli.common.values import value_text
 from capsule.cli.run import interruptibly
-from capsule.cli.values import value_text
 from capsule.errors import UsageError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _variable_text(variable: Variable) -> str:
 
 
 def _write_lines(parts: list[tuple[str, str, list[Row]]]) -> None:
-    from capsule.cli.render import write_line
+    from capsule.cli.common.render import write_line
     from capsule.journal.render import escape
 
     lines = [(escape(name), *map(escape, row)) for name, _, rows in parts for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from capsule.cli import EXIT_OK
-from capsule.cli.render import write_line
+from capsule.cli.common.render import write_line
 
 
 def new(name: str, *, folder: Path | None) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from capsule.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_TASK_FAILED, EXIT_TERMINATED
-from capsule.cli.ceilings import given_limits
-from capsule.cli.progress import Progress
-from capsule.cli.render import write_envelope, write_event, write_outcome, write_warning
+from capsule.cli.common.ceilings import given_limits
+from capsule.cli.common.progress import Progress
+from capsule.cli.common.render import write_envelope, write_event, write_outcome, write_warning
 from capsule.errors import UsageError
 
 if TYPE_CHECKING:

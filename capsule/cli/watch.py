@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule.cli.progress import Progress
-from capsule.cli.render import write_error
+from capsule.cli.common.progress import Progress
+from capsule.cli.common.render import write_error
 from capsule.cli.run import FAREWELL, RunOptions, begin_run, interruptibly, show_outcome
 from capsule.errors import CapsuleError, UsageError
 from capsule.frontend.manager import plugins

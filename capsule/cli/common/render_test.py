@@ -5,7 +5,7 @@ import json
 import sys
 
 from capsule import events
-from capsule.cli.render import write_envelope, write_error, write_event, write_outcome, write_warning
+from capsule.cli.common.render import write_envelope, write_error, write_event, write_outcome, write_warning
 from capsule.errors import BuildError, CapsuleError, Location
 from capsule.sdk.outcome import Envelope
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from capsule.cli.progress import PATIENCE, Progress
+from capsule.cli.common.progress import PATIENCE, Progress
 
 
 def test_quick_work_shows_nothing(capsys):
