@@ -18,6 +18,7 @@ from capsule.policy.resolve import BUILT_IN
 
 if TYPE_CHECKING:
     from capsule.artifact.manifest import Manifest, Task
+    from capsule.build.oversight import Ceiling
     from capsule.project.config import Config
     from capsule.project.environment import Environment
     from capsule.runtime.preopens import Mount, Protected
@@ -89,11 +90,15 @@ class TaskExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A file: its tasks, the limits of a run of it, and the operator's own folders."""
+    """A file: its tasks, the limits of a run of it, the operator's own folders, and every ceiling there is.
+
+    ``ceilings`` are as they were written, also those that a narrower one makes idle: the narrowest holds.
+    """
 
     tasks: tuple[TaskExplanation, ...]
     limits: tuple[Setting, ...]
     mounts: tuple[Folder, ...]
+    ceilings: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class Surroundings:
     environment: Environment
     mounts: tuple[Mount, ...] = ()
     is_artifact: bool = False
+    ceilings: tuple[Ceiling, ...] = ()
 
 
 def explain(manifest: Manifest, around: Surroundings) -> Explanation:
@@ -119,7 +125,17 @@ def explain(manifest: Manifest, around: Surroundings) -> Explanation:
             if field.name not in (*OPTIONS, "origins")
         ),
         mounts=tuple(_mount(mount, around.protected) for mount in around.mounts),
+        ceilings=tuple(
+            Setting(name, getattr(ceiling.limits, name), _placed(origin, ceiling.written_in))
+            for ceiling in around.ceilings
+            for name, origin in ceiling.limits.origins.items()
+        ),
     )
+
+
+def _placed(origin: str, written_in: str | None) -> str:
+    """An origin with its file's whole path, where it names but the end of it."""
+    return origin if written_in is None or written_in in origin else f"{origin}, of {written_in}"
 
 
 def _default_lines(config: Config) -> Mapping[str, str]:

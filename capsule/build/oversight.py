@@ -1,13 +1,14 @@
 """What a run is held to besides its file's own declarations: ceilings, and required signatures.
 
-For a source that is its project's ``capsule.toml``, and what the caller gives. A ``.wasm`` is handed about
-without its project, and run from wherever one happens to work: there the ``capsule.toml`` of the working
-directory holds too, with its ``[limits]`` and ``[signatures]``, even when the file lies elsewhere.
+Files are handed about, linked to, and copied with settings of their own, so that what lies beside a file
+says little about who may bound it. A run is held to every ``capsule.toml`` that has a claim: of the working
+folder, of each folder on the way to the file (as it was typed, through links, to where it really lies), and
+of all folders above those. None of them can lift what another says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING
 from capsule.errors import ArtifactError, UsageError
 from capsule.frontend.manager import Plugins
 from capsule.policy.limits import Limits
-from capsule.project.config import Config, find_root
-from capsule.project.opened import Project, known_settings
+from capsule.policy.model import FileGrant
+from capsule.project.config import CONFIG_NAME, Config, load_config
+from capsule.project.opened import Project, known_tables
+from capsule.project.passed import folders_passed, working_folder_as_typed
 from capsule.project.workspace import seen_from
 
 if TYPE_CHECKING:
@@ -26,11 +29,23 @@ ARTIFACT_SUFFIX = ".wasm"
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The ceilings of one place, as written there: a ``capsule.toml``, or with None the caller's own."""
+
+    written_in: str | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class Oversight:
-    """Ceilings, and files of public keys with who asks for them: an artifact needs a signature by each."""
+    """Ceilings, and files of public keys with who asks for them: an artifact needs a signature by each.
+
+    ``limits`` are what all of ``ceilings`` come to together; folders in them are those of the project's root.
+    """
 
     limits: Limits
     signatures: tuple[tuple[Path, str], ...] = ()
+    ceilings: tuple[Ceiling, ...] = ()
 
     def requirements(self) -> tuple[Requirement, ...]:
         """The keys, read. Raises `UsageError` for a file that holds none."""
@@ -61,35 +76,66 @@ def oversight(
             f"{project.source.name} is a source, and signatures are of artifacts",
             hint=f"capsule build {project.source.name} --export --sign KEYFILE",
         )
-    ceilings = project.config.limits
+    others = tuple(_others(project, cwd, plugins))
+    merged = project.config.limits
+    ceilings = [Ceiling(_own_name(project), merged)]
+    for other in others:
+        merged = merged.merge(_translated(other, project.root))
+        ceilings.append(Ceiling(str(other.file), other.limits))
+    # Unlike the rest, this widens: who doesn't say it denies it.
+    files = tuple(config for config in (project.config, *others) if config.file is not None)
+    silent = [str(each.file) for each in files if not each.limits.allow_project_writes]
+    if merged.allow_project_writes and silent:
+        origins = {**merged.origins, "allow_project_writes": f"not allowed by {silent[0]}"}
+        merged = replace(merged, allow_project_writes=False, origins=origins)
     if is_artifact:
-        required += _required(project.config)
-        here = _elsewhere(project, cwd, plugins)
-        if here is not None:
-            required += _required(here)
-            ceilings = ceilings.merge(_translated(here, project.root))
-    return Oversight(ceilings if limits is None else ceilings.merge(limits), tuple(dict.fromkeys(required)))
+        for config in (project.config, *others):
+            required += _required(config)
+    if limits is not None:
+        merged = merged.merge(limits)
+        ceilings.append(Ceiling(None, limits))
+    said = tuple(each for each in ceilings if each.limits.origins)
+    return Oversight(merged, tuple(dict.fromkeys(required)), said)
 
 
 def _required(config: Config) -> list[tuple[Path, str]]:
     return [(one.file, f"[signatures] required ({one.location})") for one in config.signatures]
 
 
-def _elsewhere(project: Project, cwd: Path, plugins: Plugins) -> Config | None:
-    """The settings of the working directory, when they are not the project's own."""
-    root, config_file = find_root(cwd, cwd)
-    if config_file is None or config_file == project.config.file:
-        return None
-    return known_settings(plugins).of(root, config_file).config
+def _own_name(project: Project) -> str:
+    file = str(project.root / CONFIG_NAME)
+    if project.workspace is None or project.workspace == project.root:
+        return file
+    return f"{file}, {project.workspace / CONFIG_NAME}"
+
+
+def _others(project: Project, cwd: Path, plugins: Plugins) -> Iterator[Config]:
+    """The settings that have a claim besides those that the project's own were made of, the nearest first."""
+    known = {project.workspace} if project.config.file is None else {project.workspace, project.root}
+    ways = (cwd.absolute(), working_folder_as_typed(cwd), project.asked or project.source, project.source)
+    folders = dict.fromkeys(folder for way in ways for folder in reversed(folders_passed(way)))
+    real_cwd = cwd.resolve()
+    for folder in folders:
+        file = folder / CONFIG_NAME
+        if folder in known or not file.is_file():
+            continue
+        # A bare name would be taken for the project's own.
+        bare = folder == real_cwd and project.config.file is None
+        yield load_config(file, folder, known_tables(plugins), shown=CONFIG_NAME if bare else str(file))
 
 
 def _translated(config: Config, root: Path) -> Limits:
     """The ceilings of other settings, with folders as a project at ``root`` calls them."""
     if root.is_relative_to(config.root):
         return seen_from(config.limits, root.relative_to(config.root).as_posix())
-    if config.limits.allowed_files is None:
+    files = config.limits.allowed_files
+    if files is None:
         return config.limits
-    # Its folders lie in another project: none of them is among those that an artifact here could mean.
+    if config.root.is_relative_to(root):
+        inner = config.root.relative_to(root)
+        moved = tuple(FileGrant((inner / grant.path).as_posix(), grant.writable) for grant in files)
+        return replace(config.limits, allowed_files=moved)
+    # Its folders lie in another project: none of them is among those that a task here could mean.
     return replace(config.limits, allowed_files=())
 
 

@@ -69,6 +69,7 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
         environment(project.root, None if options.env_file is None else here / options.env_file),
         mounts,
         project.source.suffix.lower() == ARTIFACT_SUFFIX,
+        held_to.ceilings,
     )
     found = explain(under_ceilings(artifact.manifest, around.limits), around)
     chosen = _chosen(found, task, artifact)
@@ -116,6 +117,9 @@ def _write(
 ) -> None:
     parts = [(task.name, str(task.location), list(_task_rows(task))) for task in chosen]
     run: list[Row] = [(one.name, value_text(one.name, one.value), one.origin) for one in found.limits]
+    run += [
+        ("ceiling", f"{one.name} = {value_text(one.name, one.value)}", one.origin) for one in found.ceilings
+    ]
     run += [("mount", _folder_text(folder), "--mount") for folder in found.mounts]
     if signed is not None:
         how = f"checked: {', '.join(checked)}" if checked else "not checked: --require-signature does"
@@ -214,6 +218,10 @@ def _as_json(
             for task in chosen
         ],
         "limits": {one.name: {"value": one.value, "origin": one.origin} for one in found.limits},
+        "ceilings": [
+            {"name": one.name, "value": _plain(one.name, one.value), "origin": one.origin}
+            for one in found.ceilings
+        ],
         "mounts": [_folder_json(folder) for folder in found.mounts],
         "signed_by": None if signed is None else list(signed),
         "signatures_checked": list(checked),

@@ -20,7 +20,8 @@ STATE_FOLDER = ".capsule"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A source file in its project. ``source`` is absolute, with symbolic links resolved.
+    """A source file in its project. ``source`` is absolute, with symbolic links resolved; ``asked`` is how it
+    was named, absolute and with its links, None when that is the same.
 
     ``root`` is what a task's ``allowed_files`` and the record of its runs start at. ``workspace`` is the
     folder of the workspace that the project lies in, None for a project that stands alone.
@@ -30,6 +31,7 @@ class Project:
     source: Path
     config: Config
     workspace: Path | None = None
+    asked: Path | None = None
 
     @property
     def base(self) -> Path:
@@ -67,17 +69,24 @@ def open_project(file: Path | None, cwd: Path, plugins: Plugins, settings: Setti
                 "no file given, and no entrypoint in capsule.toml",
                 hint='capsule run main.py  # or: entrypoint = "main.py" under [workflow] in capsule.toml',
             )
-        source = _existing(root / config.workflow.entrypoint, config.workflow.entrypoint)
-        return Project(root, source, config, found.workspace)
-    source = _existing(cwd / file, str(file))
+        asked = root / config.workflow.entrypoint
+        source = _existing(asked, config.workflow.entrypoint)
+        return Project(root, source, config, found.workspace, asked)
+    asked = (cwd / file).absolute()
+    source = _existing(asked, str(file))
     root, config_file = find_root(source, cwd)
     found = settings.of(root, config_file)
-    return Project(root, source, found.config, found.workspace)
+    return Project(root, source, found.config, found.workspace, asked)
 
 
 def known_settings(plugins: Plugins) -> Settings:
     """Reads settings, with the tables of the installed frontends."""
-    return Settings(tuple(frontend.name for frontend in plugins.frontends))
+    return Settings(known_tables(plugins))
+
+
+def known_tables(plugins: Plugins) -> tuple[str, ...]:
+    """The tables of ``capsule.toml`` that the installed frontends read."""
+    return tuple(frontend.name for frontend in plugins.frontends)
 
 
 def prepare_state(project: Project) -> None:

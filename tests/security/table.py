@@ -27,6 +27,7 @@ PAGE = ROOT / "docs/security-tests.md"
 TITLES = {
     "artifact_test.py": "Artifacts from elsewhere",
     "build_test.py": "Building, and the environment",
+    "evaded_ceilings_test.py": "Ways around the ceilings",
     "deny_all_test.py": "`--deny-all`",
     "entropy_test.py": "What sandboxes share",
     "exhaustion_test.py": "Time, memory, threads",
