@@ -11,7 +11,7 @@ from capsule import CapsuleError, events, run_sync
 from capsule.build.session import prepare, start
 from capsule.frontend.manager import plugins
 from capsule.policy.limits import Limits, apply_limits
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 from capsule.project.config import load_config
 
 WRITTEN = {

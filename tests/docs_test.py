@@ -10,7 +10,8 @@ import pytest
 
 from capsule.cli.app import app, cache_app
 from capsule.policy.limits import Limits
-from capsule.policy.model import OPTIONS, Policy
+from capsule.policy.model import Policy
+from capsule.policy.options import OPTIONS
 from capsule.sdk.outcome import ERROR_TYPES
 
 ROOT = Path(__file__).parent.parent

@@ -22,7 +22,8 @@ from capsule.build.session import prepare, start
 from capsule.errors import Location
 from capsule.frontend.manager import plugins
 from capsule.policy.limits import Limits
-from capsule.policy.model import OPTIONS, Policy, TaskPolicy
+from capsule.policy.model import Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 
 SOURCE = """
     from capsule import task

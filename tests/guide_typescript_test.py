@@ -17,7 +17,7 @@ from capsule_js.toolchain import ManagedToolchain
 
 from capsule import BuildError, run_sync
 from capsule.build.session import close_journals
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "capsule"
 ROOT = Path(__file__).parent.parent

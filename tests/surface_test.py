@@ -109,7 +109,7 @@ def test_a_task_has_the_same_members(inside, outside, name):
 
 
 def test_the_options_of_task_are_the_guides():
-    from capsule.policy.model import OPTIONS
+    from capsule.policy.options import OPTIONS
 
     scope = dict.fromkeys(("name", *OPTIONS))
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from capsule.artifact.manifest import LARGEST_TASK_COUNT, Manifest, Task, manifest_from_json, manifest_to_json
 from capsule.errors import ArtifactError, Location
-from capsule.policy.model import OPTIONS, Policy, TaskPolicy
+from capsule.policy.model import Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 
 POLICY = TaskPolicy(Policy(ram=1 << 20, timeout=2.0), dict.fromkeys(OPTIONS, "built-in"))
 MANIFEST = Manifest(

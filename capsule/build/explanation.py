@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from capsule.errors import Location, PolicyError
 from capsule.policy.limits import Limits, apply_limits
-from capsule.policy.model import OPTIONS, TaskPolicy
+from capsule.policy.model import TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.resolve import BUILT_IN
 
 if TYPE_CHECKING:

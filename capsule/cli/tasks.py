@@ -14,7 +14,7 @@ from capsule.cli.common.render import write_line
 from capsule.cli.common.values import value_text
 from capsule.cli.run import interruptibly
 from capsule.policy.limits import Limits, apply_limits
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 from capsule.policy.serial import to_json
 
 if TYPE_CHECKING:

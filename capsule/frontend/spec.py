@@ -35,6 +35,7 @@ What a frontend may import of the host, and nothing else:
 `capsule.frontend.declared`           `declared_tasks`: what the engine's ``declared`` answers, parsed
 `capsule.frontend.folders`            `cache_folder`: `Host.cache_folder` where there is no host
 `capsule.frontend.process`            `run_tool`: a compiler that doesn't outlive an interrupted host
+`capsule.frontend.sdk`                `sdk_modules`: the Python SDK's modules that a guest has too
 `capsule.frontend.tracking`           `Tracker`: for hosts that build hundreds of sources
 `capsule.frontend.wit`                `wit_folder`: where ``capsule.wit`` and its dependencies are
 `capsule.testing`                     the conformance suite; in tests only

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from capsule.errors import Location, PolicyError, UsageError
 from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
 from capsule.policy.meet import common_files, common_hosts, common_names
-from capsule.policy.model import GRANTS, OPTIONS, FileGrant, Policy, TaskPolicy
+from capsule.policy.model import GRANTS, FileGrant, Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
 from capsule.policy.resolve import BUILT_IN
 from capsule.policy.sizes import parse_compute, parse_count, parse_duration, parse_retries, parse_size

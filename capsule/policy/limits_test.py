@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from capsule.errors import CapsuleError, Location, PolicyError
 from capsule.policy.limits import _PARSERS, Limits, apply_limits
-from capsule.policy.model import OPTIONS, FileGrant, Policy, TaskPolicy
+from capsule.policy.model import FileGrant, Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems_test import anything
 from capsule.policy.resolve import declared_policy
 

@@ -36,19 +36,6 @@ class Policy:
     secrets: tuple[str, ...] = ()
 
 
-OPTIONS = (
-    "compute",
-    "ram",
-    "timeout",
-    "max_retries",
-    "allowed_files",
-    "allowed_hosts",
-    "env_variables",
-    "secrets",
-)
-"""The options of a task besides its name, in the user guide's order: the fields of `Policy`."""
-
-
 GRANTS = ("allowed_files", "allowed_hosts", "env_variables", "secrets")
 """The options that give a task something of the world outside its sandbox."""
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from capsule.errors import Location, PolicyError
 from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
-from capsule.policy.model import OPTIONS, Policy, TaskPolicy
+from capsule.policy.model import Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems import name_hint, show
 from capsule.policy.sizes import parse_compute, parse_duration, parse_retries, parse_size
 

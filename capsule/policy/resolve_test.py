@@ -1,15 +1,21 @@
 import re
+from dataclasses import fields
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsule.errors import Location, PolicyError
-from capsule.policy.model import OPTIONS, FileGrant, Policy
+from capsule.policy.model import FileGrant, Policy
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems_test import anything
 from capsule.policy.resolve import DefaultValue, declared_policy, parse_option
 
 HERE = Location("main.py", 12)
+
+
+def test_each_option_is_a_field_of_the_policy() -> None:
+    assert [field.name for field in fields(Policy)] == list(OPTIONS)
 
 
 def test_a_task_without_options_gets_the_guides_defaults_and_says_they_are_built_in() -> None:

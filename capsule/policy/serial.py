@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from capsule.errors import ArtifactError, PolicyError
-from capsule.policy.model import OPTIONS, Policy, TaskPolicy
+from capsule.policy.model import Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems import show
 from capsule.policy.resolve import BUILT_IN, parse_option
 from capsule.policy.sizes import MAX_SECONDS

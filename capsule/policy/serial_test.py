@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsule.errors import ArtifactError
-from capsule.policy.model import OPTIONS, FileGrant, Policy, TaskPolicy
+from capsule.policy.model import FileGrant, Policy, TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems_test import anything
 from capsule.policy.serial import MAX_ORIGIN, from_json, to_json
 from capsule.policy.sizes import MAX_INT, MAX_RETRIES, MAX_SECONDS

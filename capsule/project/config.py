@@ -17,7 +17,7 @@ from typing import Any
 from capsule.errors import ConfigError, Location, PolicyError, UsageError
 from capsule.policy.grants import parse_path
 from capsule.policy.limits import Limits
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
 from capsule.policy.resolve import DefaultValue, parse_option
 from capsule.policy.secrets import Secret, parse_table

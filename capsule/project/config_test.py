@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from capsule.errors import ConfigError, Location, UsageError
 from capsule.policy.limits import Limits
-from capsule.policy.model import OPTIONS, FileGrant
+from capsule.policy.model import FileGrant
+from capsule.policy.options import OPTIONS
 from capsule.policy.resolve import DefaultValue
 from capsule.project.config import MAX_BYTES, Config, Workflow, _locator, _parse, find_root, load_config
 

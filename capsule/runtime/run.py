@@ -18,7 +18,8 @@ from capsule.artifact.foreign_policy import under_ceilings
 from capsule.egress.secrets.masking import NOTHING, Masker
 from capsule.errors import CapsuleError, PolicyError, UsageError
 from capsule.policy.limits import Limits, apply_limits
-from capsule.policy.model import OPTIONS, TaskPolicy
+from capsule.policy.model import TaskPolicy
+from capsule.policy.options import OPTIONS
 from capsule.policy.serial import to_json
 from capsule.runtime.disk import DiskQuota
 from capsule.runtime.execution import MOST_BLOCKED, Execution

@@ -1,25 +1,22 @@
 """HTTP for task code: ``from capsule.http import get, post``.
 
-Inside a sandbox this module is the guest SDK's, and every request goes through the policy of the task.
-This one serves the same code outside a sandbox, where a ``@task`` function is just a function, as in a
-unit test: it sends real requests, to any host, this machine included.
-
-Names and behaviour are the same in both. Everything above `_send` depends on nothing of the host's.
+Inside a sandbox every request goes through the policy of the task. The same code runs outside a sandbox,
+where a ``@task`` function is just a function, as in a unit test, and sends real requests, to any host, this
+machine included. What differs is `transport`, the module beside this one; the Python engine is built with a
+copy of this text (see `capsule.frontend.sdk`), which therefore imports nothing else.
 """
 
 from __future__ import annotations
 
 import base64
-import functools
 import json as _json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 from urllib.parse import urlencode
 
-if TYPE_CHECKING:
-    from capsule.egress.fetch import Fetcher
+from .transport import RequestFailure, send
 
 __all__ = [
     "ConnectionFailed",
@@ -175,7 +172,11 @@ def request(method: str, url: str, **options: Unpack[Options]) -> Response:
     Raises `PermissionDenied`, `Timeout`, `ConnectionFailed`, `InvalidRequest` or `ResponseTooLarge`, all
     of them `HttpError`.
     """
-    return read_response(_send(build_request(method, url, **options)))
+    text = build_request(method, url, **options)
+    try:
+        return read_response(send(text))
+    except RequestFailure as error:
+        raise failure(error.reason, error.message) from None
 
 
 def get(url: str, **options: Unpack[Options]) -> Response:
@@ -307,28 +308,3 @@ def _body(data: bytes | str | Pairs | None, json: object) -> tuple[bytes | None,
         except UnicodeEncodeError:
             raise InvalidRequest("text that is not Unicode can't be sent") from None
     return _encoded(data).encode("ascii"), "application/x-www-form-urlencoded"
-
-
-def _send(text: str) -> str:
-    from capsule.egress.wire import RequestFailure, parse_request, render_response
-
-    try:
-        return render_response(_fetcher().fetch(parse_request(text)))
-    except RequestFailure as error:
-        raise failure(error.reason, error.message) from None
-
-
-@functools.cache
-def _fetcher() -> Fetcher:
-    from capsule.egress.fetch import Fetcher
-    from capsule.egress.policy import Target, parse_url
-
-    class Unrestricted:
-        # No policy: this is the user's own process, running the user's own code.
-        def check_url(self, url: str) -> Target:
-            return parse_url(url)
-
-        def check_addresses(self, target: Target, addresses: Iterable[str]) -> tuple[str, ...]:
-            return tuple(addresses)
-
-    return Fetcher(Unrestricted())

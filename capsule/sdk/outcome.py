@@ -1,4 +1,7 @@
-"""The outcome envelope: what every task execution ends as."""
+"""The outcome envelope: what every task execution ends as.
+
+The Python engine is built with a copy of this module (see `capsule.frontend.sdk`): it imports nothing.
+"""
 
 from __future__ import annotations
 

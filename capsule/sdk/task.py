@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextvars import ContextVar
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from capsule.policy.options import OPTIONS
 from capsule.sdk.outcome import Envelope
 
 P = ParamSpec("P")
@@ -160,7 +161,7 @@ def task(function: Callable[..., Any] | None = None, /, *, name: str | None = No
     ``allowed_hosts``, ``env_variables`` and ``secrets`` names. Raises `TypeError` for an option that
     doesn't exist.
     """
-    unknown = options.keys() - _OPTIONS
+    unknown = options.keys() - set(OPTIONS)
     if unknown:
         raise TypeError(f"task() has no option {sorted(unknown)[0]!r}")
 
@@ -169,17 +170,3 @@ def task(function: Callable[..., Any] | None = None, /, *, name: str | None = No
         return Task(decorated, name if name is not None else decorated.__name__, given)
 
     return decorate if function is None else decorate(function)
-
-
-_OPTIONS = frozenset(
-    (
-        "compute",
-        "ram",
-        "timeout",
-        "max_retries",
-        "allowed_files",
-        "allowed_hosts",
-        "env_variables",
-        "secrets",
-    )
-)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from typing import get_overloads
 
 import pytest
 
 from capsule import Envelope, TaskError, task
+from capsule.policy.options import OPTIONS
 
 
 @task
@@ -137,3 +140,8 @@ def test_an_option_that_is_none_is_not_given():
         pass
 
     assert (some.name, some.options) == ("some", {"timeout": "3s"})
+
+
+def test_editors_see_every_option() -> None:
+    _, with_options = get_overloads(task)
+    assert list(inspect.signature(with_options).parameters) == ["name", *OPTIONS]

@@ -8,7 +8,8 @@ import pytest
 
 from capsule import CapsuleError, run_sync
 from capsule.policy.limits import Limits
-from capsule.policy.model import GRANTS, OPTIONS, Policy
+from capsule.policy.model import GRANTS, Policy
+from capsule.policy.options import OPTIONS
 
 SETTINGS = """
     [tasks]

@@ -13,7 +13,7 @@ from typing import Any
 
 from capsule.policy.grants import MAX_ENTRIES, MAX_ENV_NAME, MAX_PATH, MODES
 from capsule.policy.limits import Limits
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 from capsule.policy.secrets import PLACES
 from capsule.policy.sizes import MAX_INT, MAX_RETRIES, MAX_SECONDS
 from capsule.project.config import FRONTEND_TABLES, MOST_REQUIRED, TABLES, WORKFLOW_KEYS

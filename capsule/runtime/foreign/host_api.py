@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from capsule.artifact.foreign import ASKED, LONGEST_TASK_NAME, is_task_name
 from capsule.egress.wire import RequestFailure
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 from capsule.runtime.host.guest import Guest, TaskRefused, guarded
 from capsule.runtime.host.metering import metered
 from capsule.runtime.hostile_json import read_json

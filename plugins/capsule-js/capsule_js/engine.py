@@ -20,6 +20,7 @@ from capsule.frontend.process import run_tool
 from capsule.frontend.spec import Engine
 from capsule.frontend.wit import wit_folder
 from capsule_js.node import node_environment
+from capsule_js.npm_package import sdk_folder
 
 NAME: Final = "javascript"
 VERSION: Final = "1.0.0"
@@ -156,6 +157,7 @@ def _lay_out_wit(folder: Path, world: Path) -> None:
 def inputs(world: Path = WORLD) -> Iterator[tuple[str, bytes]]:
     """What an engine with this world is made of: names and contents of the guest's sources and both WITs."""
     yield f"wit/{world.name}", world.read_bytes()
+    yield "sdk/envelope.js", (sdk_folder() / "envelope.js").read_bytes()
     for label, root in {"guest": GUEST, "contract": wit_folder()}.items():
         for path in root.rglob("*"):
             if path.is_file() and _decides(path):

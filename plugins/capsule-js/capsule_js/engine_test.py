@@ -19,7 +19,10 @@ def test_the_recipe_asks_for_no_toolchain_until_it_is_built():
     assert len(made.key) == 64
 
 
-@pytest.mark.parametrize("changed", ["guest/main.js", "guest/package-lock.json", "wit/world.wit"])
+@pytest.mark.parametrize(
+    "changed",
+    ["guest/main.js", "guest/options.json", "guest/package-lock.json", "sdk/envelope.js", "wit/world.wit"],
+)
 def test_the_key_changes_with_every_input(monkeypatch, changed):
     inputs = dict(engine.inputs())
     assert changed in inputs

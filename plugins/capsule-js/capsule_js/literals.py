@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule_js.syntax import declared_names, is_scope, joined, string_value, text, unescape, unwrapped
@@ -255,12 +257,10 @@ def plain_options(value: Mapping[str, Any]) -> dict[str, Any]:
     return {_OPTIONS.get(name, name): item for name, item in value.items() if name != "name"}
 
 
-_OPTIONS = {
-    "maxRetries": "max_retries",
-    "allowedFiles": "allowed_files",
-    "allowedHosts": "allowed_hosts",
-    "envVariables": "env_variables",
-}
+# The engine's SDK has the same table.
+_OPTIONS: Mapping[str, str] = json.loads(
+    (Path(__file__).parent / "guest" / "options.json").read_text("utf-8")
+)
 
 
 def _only_child(node: Node) -> Node:

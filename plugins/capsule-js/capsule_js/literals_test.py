@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capsule.policy.options import OPTIONS
 from capsule_js.literals import UNDEFINED, Constants, NotLiteral, Reader, plain_options
+from capsule_js.npm_package import sdk_folder
 from capsule_js.syntax import parse
 
 
@@ -140,18 +143,15 @@ def test_any_json_is_a_literal(expected: object) -> None:
 
 
 def test_options_get_the_guides_names() -> None:
-    given_options = {
-        "name": "a",
-        "maxRetries": 1,
-        "allowedFiles": [],
-        "allowedHosts": [],
-        "envVariables": [],
-        "ram": "1MB",
-    }
-    assert list(plain_options(given_options)) == [
-        "max_retries",
-        "allowed_files",
-        "allowed_hosts",
-        "env_variables",
-        "ram",
-    ]
+    assert [*plain_options({"name": "a", **{camel(option): 1 for option in OPTIONS}})] == [*OPTIONS]
+
+
+def test_the_types_have_every_option() -> None:
+    types = (sdk_folder() / "index.d.ts").read_text("utf-8")
+    body = types.partition("interface TaskOptions {")[2].partition("\n}")[0]
+    assert re.findall(r"^  (\w+)\??:", body, re.MULTILINE) == ["name", *map(camel, OPTIONS)]
+
+
+def camel(option: str) -> str:
+    first, *rest = option.split("_")
+    return first + "".join(map(str.capitalize, rest))

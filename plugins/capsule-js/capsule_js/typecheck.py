@@ -22,6 +22,7 @@ from capsule_js.bundle import SDK
 from capsule_js.esbuild import Message
 from capsule_js.install import Progress
 from capsule_js.node import node_environment
+from capsule_js.npm_package import sdk_folder
 from capsule_js.toolchain import ManagedToolchain, machine
 
 TIMEOUT = 300.0
@@ -127,8 +128,8 @@ def _configuration(source: Source, project: _Project | None, modules: Path) -> d
     if not any((folder / SDK).is_dir() for folder in folders):
         paths = own.get("paths")
         options["paths"] = _absolute(paths if isinstance(paths, dict) else {}, start) | {
-            SDK: [str(_sdk() / "index.d.ts")],
-            f"{SDK}/runner": [str(_sdk() / "runner.d.ts")],
+            SDK: [str(sdk_folder() / "index.d.ts")],
+            f"{SDK}/runner": [str(sdk_folder() / "runner.d.ts")],
         }
     configuration = {"compilerOptions": options, "files": [str(source.path)], "include": [], "references": []}
     return configuration if project is None else {"extends": str(project.file), **configuration}
@@ -140,13 +141,6 @@ def _absolute(paths: Mapping[str, Any], start: Path) -> dict[str, list[str]]:
         for name, places in paths.items()
         if isinstance(places, list)
     }
-
-
-def _sdk() -> Path:
-    """The SDK's types: inside an installed distribution, or beside the package in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "sdk"
-    return inside if inside.is_dir() else package.parent / "sdk"
 
 
 def _run(compiler: Path, arguments: list[str], folder: Path) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 // What `task` is outside a sandbox: the function itself, so that code of tasks can be tested. Inside a sandbox
 // the engine brings its own; the two have the same surface.
 
-import { envelope, TaskError } from "./envelope.js";
+import { Envelope, TaskError } from "./envelope.js";
 
 export { TaskError };
 
@@ -35,7 +35,7 @@ export function task(options, fn) {
 }
 
 function returned(name, result, started) {
-  return envelope({ success: true, result: result ?? null, error: null, execution: execution(name, started) });
+  return new Envelope({ success: true, result: result ?? null, error: null, execution: execution(name, started) });
 }
 
 function failed(name, error, started) {
@@ -43,7 +43,7 @@ function failed(name, error, started) {
     error instanceof TaskError
       ? { error_type: error.errorType, message: error.message, traceback: error.traceback }
       : { error_type: "task_error", message: String(error?.message ?? error), traceback: error?.stack ?? null };
-  return envelope({ success: false, result: null, error: info, execution: execution(name, started) });
+  return new Envelope({ success: false, result: null, error: info, execution: execution(name, started) });
 }
 
 function execution(name, started) {

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 
-import { envelope } from "./envelope.js";
+import { Envelope } from "./envelope.js";
 
 /** There is nothing to run. */
 export class CapsuleError extends Error {
@@ -131,7 +131,7 @@ class Worker {
     const found = this.runs.get(message.id);
     if (!found) return;
     if (message.output) heard(found.onOutput, message.output);
-    else if (message.outcome) this.settle(message.id, found.resolve, envelope(message.outcome));
+    else if (message.outcome) this.settle(message.id, found.resolve, new Envelope(message.outcome));
     else {
       const { message: text, hint, exit_code: code } = message.error;
       this.settle(message.id, found.reject, new CapsuleError(text, hint, code));
@@ -199,7 +199,7 @@ function once(program, folder, request, onOutput, signal) {
     child.on("error", (error) => reject(signal?.aborted ? signal.reason : notStarted(program, folder, error)));
     child.on("close", (code) => {
       try {
-        resolve(envelope(JSON.parse(printed)));
+        resolve(new Envelope(JSON.parse(printed)));
       } catch {
         reject(new CapsuleError(`capsule run ended with ${code}`, `capsule run ${request.file}`, code ?? 2));
       }

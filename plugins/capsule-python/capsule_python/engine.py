@@ -19,6 +19,7 @@ import xxhash
 
 from capsule.errors import BuildError, Location
 from capsule.frontend.process import run_tool
+from capsule.frontend.sdk import sdk_modules
 from capsule.frontend.spec import Engine, Program
 from capsule.frontend.wit import wit_folder
 
@@ -77,6 +78,9 @@ def _key(toolchain: str) -> str:
 
 
 def _guest_files() -> Iterator[tuple[str, Path]]:
+    """The guest's modules: the plugin's own, and those that the SDK outside a sandbox has too."""
+    for name, path in sdk_modules().items():
+        yield f"capsule/{name}", path
     for path in sorted(_GUEST.rglob("*.py")):
         if not path.name.endswith("_test.py"):
             yield path.relative_to(_GUEST).as_posix(), path

@@ -11,6 +11,7 @@ import pytest
 import xxhash
 
 from capsule.errors import BuildError
+from capsule.frontend.sdk import sdk_modules
 from capsule.frontend.spec import Program
 from capsule_python import engine as recipe
 from capsule_python.engine import build_snapshot, componentize, python_engine
@@ -36,6 +37,14 @@ def test_the_key_follows_every_input(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert recipe._key("1") == before
     assert recipe._key("2") != before
     (guest / "capsule" / "tasks.py").write_text("changed")
+    assert recipe._key("1") != before
+
+
+def test_the_key_follows_what_the_host_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = recipe._key("1")
+    other = tmp_path / "outcome.py"
+    other.write_text("changed")
+    monkeypatch.setattr(recipe, "sdk_modules", lambda: {**sdk_modules(), "outcome.py": other})
     assert recipe._key("1") != before
 
 

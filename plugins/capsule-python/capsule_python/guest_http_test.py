@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import capsule.sdk.http
 from capsule_python.harness_test import World, installed, program
 
 _SOURCE = """
@@ -312,15 +310,6 @@ def test_time_outs_and_failures_arrive_as_the_librarys_own(web: World) -> None:
 
 def test_anything_but_http_says_that_it_can_not_leave(web: World) -> None:
     assert web.run("other_protocols").result == [True] * 5
-
-
-def test_the_sdks_client_is_the_hosts() -> None:
-    here = Path(__file__).parent / "guest" / "capsule" / "http.py"
-    shared = re.compile(r"^__all__ = .*?(?=^def _send)", re.DOTALL | re.MULTILINE)
-    texts = [shared.search(path.read_text()) for path in (here, Path(capsule.sdk.http.__file__))]
-    assert texts[0] is not None
-    assert texts[1] is not None
-    assert texts[0][0] == texts[1][0]
 
 
 def test_whatever_is_written_to_a_connection_is_http_or_refused() -> None:

@@ -21,7 +21,7 @@ from capsule.artifact.signing import (
     verify,
 )
 from capsule.errors import ArtifactError, ConfigError, UsageError
-from capsule.policy.model import OPTIONS
+from capsule.policy.options import OPTIONS
 from capsule.project.config import load_config
 from capsule.project.environment import environment
 from fuzzing.target import JSON, TARGETS, scratch, target

@@ -27,6 +27,19 @@ const nodeModules = {
   },
 };
 
+// What the engine has in common with the npm package stands there: beside the guest where the plugin is installed,
+// beside the plugin in a checkout.
+const sdk = [path.join(here, "../sdk"), path.join(here, "../../sdk")].find((folder) => existsSync(folder));
+
+const npmPackage = {
+  name: "npm-package",
+  setup(build) {
+    build.onResolve({ filter: /^@capsule-run\/sdk\// }, ({ path: specifier }) => ({
+      path: path.join(sdk, specifier.slice("@capsule-run/sdk/".length)),
+    }));
+  },
+};
+
 function data(values) {
   const known = new Map(Object.entries(values).map(([file, value]) => [realpathSync(file), value]));
   return {
@@ -55,7 +68,7 @@ function standing(folder) {
 /** The text of the guest's bundle. */
 export async function bundleGuest({ modules, values = {}, standIns, supported }) {
   const esbuild = createRequire(path.join(path.dirname(modules), "engine.js"))("esbuild");
-  const plugins = [data(values), nodeModules];
+  const plugins = [data(values), npmPackage, nodeModules];
   if (standIns) plugins.unshift(standing(standIns));
   const { outputFiles } = await esbuild.build({
     entryPoints: [path.join(here, "main.js")],

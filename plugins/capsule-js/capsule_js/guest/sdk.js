@@ -1,50 +1,16 @@
 // The guest half of @capsule-run/sdk: declares tasks, and calls them as sub-tasks.
 
+import { Envelope, TaskError } from "@capsule-run/sdk/envelope.js";
 import { outcome, start as startTask } from "capsule:runtime/tasks@1.0.0";
 import { position } from "./frames.js";
 import { needHost } from "./fresh.js";
 import { ended } from "./loop.js";
+import OPTIONS from "./options.json";
 import { flush } from "./output.js";
 
 const AsyncFunction = (async () => {}).constructor;
 
-/** A task's outcome: the guide's envelope, and `unwrap()`. */
-class Envelope {
-  constructor(fields) {
-    Object.assign(this, fields);
-  }
-  /** The result; throws a `TaskError` for a task that failed. */
-  unwrap() {
-    if (this.success) return this.result;
-    const { error_type: type, message, traceback } = this.error ?? {};
-    throw new TaskError(message ?? "the task failed", type, traceback);
-  }
-}
-
-/** What `unwrap()` throws. `errorType` is one of the outcome's types, `traceback` the failed task's own. */
-class TaskError extends Error {
-  constructor(message, errorType = "task_error", traceback = null) {
-    super(`${errorType}: ${message}`);
-    this.errorType = errorType;
-    this.traceback = traceback;
-  }
-  get name() {
-    return "TaskError";
-  }
-}
-
 export const registry = new Map();
-
-const OPTIONS = {
-  compute: "compute",
-  ram: "ram",
-  timeout: "timeout",
-  maxRetries: "max_retries",
-  allowedFiles: "allowed_files",
-  allowedHosts: "allowed_hosts",
-  envVariables: "env_variables",
-  secrets: "secrets",
-};
 
 /** Declares a task. The function it returns starts the task in a sandbox of its own. */
 export function task(options, fn) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from . import http
-from .envelope import Envelope, TaskError
+from .outcome import Envelope, TaskError
 from .tasks import task
 
 __all__ = ["Envelope", "TaskError", "http", "run", "run_sync", "task"]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, overload
 
 from ._engine import host, started, values
-from .envelope import Envelope
+from .options import OPTIONS
+from .outcome import Envelope
 
 _WINDOW = 64
 """How many tasks `Task.map` has started and not yet taken, at most."""
@@ -165,9 +166,9 @@ def task(
     The host reads the options from the source before anything runs; here they are only kept.
     Raises TypeError for an option that doesn't exist.
     """
-    unknown = options.keys() - _OPTIONS
+    unknown = options.keys() - set(OPTIONS)
     if unknown:
-        raise TypeError(f"task() has no option {min(unknown)!r}; its options are name, {', '.join(_OPTIONS)}")
+        raise TypeError(f"task() has no option {min(unknown)!r}; its options are name, {', '.join(OPTIONS)}")
 
     def declare(target: Callable[..., Any]) -> Task:
         given = {option: value for option, value in options.items() if value is not None}
@@ -180,17 +181,3 @@ def task(
     if not callable(function):
         raise TypeError(f"@task decorates a function, not {type(function).__name__}; write @task(name=...)")
     return declare(function)
-
-
-_OPTIONS = dict.fromkeys(
-    (
-        "compute",
-        "ram",
-        "timeout",
-        "max_retries",
-        "allowed_files",
-        "allowed_hosts",
-        "env_variables",
-        "secrets",
-    )
-)
