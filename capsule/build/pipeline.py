@@ -12,7 +12,7 @@ from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, d
 
 from capsule.artifact.manifest import Manifest, Task
 from capsule.artifact.sections import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
-from capsule.build.engines import engine_component, engine_key, engine_wasm
+from capsule.build.engines import engine_code, engine_key, engine_wasm
 from capsule.build.loading import unpack_files
 from capsule.errors import ArtifactError, BuildError, Location
 from capsule.frontend.manager import Plugins
@@ -62,14 +62,14 @@ class BuildHost:
         """Calls an export of an engine in a sealed sandbox."""
         from capsule.runtime.sealed import call_sealed
 
-        component = engine_component(engine, self._progress)
+        code = engine_code(engine, self._progress)
         what = f"the {engine.name} engine's {export}"
         if program is None:
-            return call_sealed(component, None, export, arguments, what)
+            return call_sealed(code, None, export, arguments, what)
         packed = pack_program(program)
         table = ProgramTable(packed)
         files = unpack_files(table, packed) if table.has_files else None
-        return call_sealed(component, table, export, arguments, what, files)
+        return call_sealed(code, table, export, arguments, what, files)
 
     def cache_folder(self, name: str) -> Path:
         """A folder of the frontend's own in the user's cache."""

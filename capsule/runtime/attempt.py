@@ -55,6 +55,8 @@ class Assignment:
     """Everything that one attempt needs, wherever its sandbox will be.
 
     ``ram``, ``until`` and ``ahead`` are those of `Setting`; ``call`` is the JSON for the guest's ``run``.
+    With ``export`` that export is called instead, with the texts of which ``call`` is a list; its answer is
+    the value, as it is, and only a program is loaded before.
     """
 
     loaded: Loaded
@@ -65,6 +67,7 @@ class Assignment:
     ahead: bool
     call: str
     budget: Budget
+    export: str | None = None
 
     @property
     def contract(self) -> Contract:
@@ -163,6 +166,7 @@ class ThreadAttempt:
                     budget,
                     lambda: capture.stderr_tail,
                     until=assignment.until,
+                    export=assignment.export,
                 )
             except CapsuleError as error:
                 answered = broken(str(error))
@@ -170,7 +174,7 @@ class ThreadAttempt:
                 answered = broken(f"the host failed: {type(error).__name__}: {error}")
             finally:
                 clock.forget(self)
-            came_back = self._once(result_of(answered, budget.result_bytes), given_up=False)
+            came_back = self._once(result_for(assignment, answered), given_up=False)
         finally:
             # Freeing the memory takes as long as a small task: nobody has to wait for it.
             if sandbox is not None:
@@ -211,8 +215,12 @@ def execute(
     *,
     until: float | None,
     loaded: Callable[[], None] | None = None,
+    export: str | None = None,
 ) -> Answered:
-    """Loads a sandbox, unless it was loaded ahead, and calls the task in it; tells ``loaded`` in between."""
+    """Loads a sandbox, unless it was loaded ahead, and calls the task in it; tells ``loaded`` in between.
+
+    ``call`` and ``export`` are those of `Assignment`.
+    """
     import wasmtime
 
     answer: str | None = None
@@ -220,7 +228,7 @@ def execute(
     fuel: int | None = None
     started = time.monotonic()
     try:
-        if not sandbox.loaded:
+        if not sandbox.loaded and (export is None or guest.program is not None):
             sandbox.load()
         if loaded is not None:
             loaded()
@@ -230,7 +238,10 @@ def execute(
         if fuel <= 0:
             failure = _no_fuel_left()
         else:
-            answer = sandbox.run(call, fuel=fuel, seconds=budget.seconds)
+            if export is None:
+                answer = sandbox.run(call, fuel=fuel, seconds=budget.seconds)
+            else:
+                answer = str(sandbox.call(export, *json.loads(call), fuel=fuel, seconds=budget.seconds))
     except LoadFailed as failed:
         failure = _load_failure(failed)
     except wasmtime.WasmtimeError as error:
@@ -239,7 +250,9 @@ def execute(
             failure = Failure("crash", f"a function of the host failed: {guest.fault}")
         elif fuel is None:
             failure = _trap_while_loading(failure, until, budget)
-    except (CapsuleError, LookupError) as error:
+    except LookupError as error:
+        failure = Failure("crash", str(error.args[0]) if error.args else str(error))
+    except CapsuleError as error:
         failure = Failure("crash", str(error))
     except Exception as error:  # a fault of ours must be an outcome too, or the caller waits for ever
         failure = Failure("crash", f"the host failed: {type(error).__name__}: {error}")
@@ -253,6 +266,14 @@ def execute(
 def broken(message: str) -> Answered:
     """An attempt that never had a sandbox, or whose host is at fault."""
     return Answered(None, Failure("crash", message), 0, 0, 0.0, 0.0)
+
+
+def result_for(assignment: Assignment, answered: Answered) -> AttemptResult:
+    """What came of an assignment: the answer read, if it is a task's."""
+    if assignment.export is None or answered.answer is None:
+        return result_of(answered, assignment.budget.result_bytes)
+    fuel, load_fuel = answered.fuel, answered.load_fuel
+    return AttemptResult(answered.answer, None, fuel, load_fuel, answered.load_seconds, answered.seconds)
 
 
 def result_of(answered: Answered, result_bytes: int) -> AttemptResult:

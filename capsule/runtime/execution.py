@@ -16,9 +16,9 @@ from capsule.runtime.attempt import (
     Attempt,
     AttemptResult,
     Budget,
-    ThreadAttempt,
 )
 from capsule.runtime.foreign.calls import call_text
+from capsule.runtime.isolation import new_attempt
 from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen, grant_preopens
 from capsule.runtime.services import AttemptServices
@@ -188,11 +188,7 @@ class Execution:
             run.came_back()
 
     def _new_attempt(self) -> Attempt:
-        if self.run.settings.isolation == "process":
-            from capsule.workers.attempt import ProcessAttempt
-
-            return ProcessAttempt(self._attempt_ended)
-        return ThreadAttempt(self._attempt_ended)
+        return new_attempt(self.run.settings.isolation, self._attempt_ended)
 
     def _seconds_and_words(self) -> tuple[float | None, dict[str, str]]:
         policy, origins = self.policy.policy, self.policy.origins

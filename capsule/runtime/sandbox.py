@@ -182,7 +182,7 @@ class Sandbox:
         rearm(self._store, self._guest.interrupt)
         function = self._function(instance, export, interface)
         if function is None:
-            raise LookupError(f"the component has no export {export!r}")
+            raise LookupError(no_export(export))
         return call_export(self._store, function, *arguments)
 
     def _function(self, instance: ComponentInstance, name: str, interface: str | None) -> Func | None:
@@ -231,6 +231,11 @@ class Sandbox:
         self._store.close()
         if self._output is not None:
             self._output.drain()
+
+
+def no_export(name: str) -> str:
+    """What is said of an export that isn't there."""
+    return f"the component has no export {name!r}"
 
 
 def _wasi(setting: Setting, output: OutputPipe | None) -> Any:

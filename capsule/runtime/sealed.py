@@ -1,31 +1,46 @@
-"""Sealed sandboxes: for a frontend's questions to its engine, with no rights at all."""
+"""Sealed sandboxes: for a frontend's questions to its engine, with no rights at all.
+
+A program's top level runs in there while its tasks are found, before anybody has seen its policy. So the
+sandbox is in a confined worker process like every other, unless the operator keeps sandboxes in threads.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from capsule.artifact.manifest import Manifest
 from capsule.artifact.sections import ProgramTable
 from capsule.egress.wire import RequestFailure
 from capsule.errors import BuildError
-from capsule.runtime.host.guest import Guest, TaskRefused
-from capsule.runtime.interrupt import Interrupt, clock
+from capsule.runtime.attempt import Assignment, AttemptResult, Budget
+from capsule.runtime.host.guest import TaskRefused
+from capsule.runtime.interrupt import Interrupt
+from capsule.runtime.isolation import chosen_isolation, new_attempt
+from capsule.runtime.loaded import Loaded
+from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen
-from capsule.runtime.sandbox import LoadFailed, Sandbox, Setting
+from capsule.runtime.sandbox import no_export
 from capsule.runtime.threads import run_on_guest_thread
-from capsule.runtime.traps import failure_of_trap
+from capsule.runtime.traps import Failure
 
 if TYPE_CHECKING:
-    from wasmtime.component import Component
-
-TAIL = 2000
-"""Bytes of what a sealed sandbox writes to stderr that are kept, for the message of a trap."""
+    from capsule.build.compiled import CompiledCode
 
 SEALED_FUEL = 500_000_000_000
 SEALED_SECONDS = 300.0
 SEALED_RAM = 2 << 30
+
+LARGEST_ANSWER = 256 << 20
+"""Characters of an answer."""
+
+LONGEST_MESSAGE = 10_000
+
+_KEPT_OUTPUT = 1 << 20
+_WORDS = {"compute": "the fuel for building", "timeout": "building may take", "ram": "building may take"}
 
 
 class _Nothing:
@@ -46,20 +61,8 @@ class _Nothing:
         """Nothing waits for this sandbox's place."""
 
 
-class _Watched:
-    """A sealed call, for the clock to keep epochs going; giving up leaves its thread behind."""
-
-    def __init__(self, interrupt: Interrupt, ended: threading.Event) -> None:
-        self.interrupt = interrupt
-        self._ended = ended
-
-    def give_up(self) -> None:
-        """The sandbox blocks: its caller goes on without it."""
-        self._ended.set()
-
-
 def call_sealed(
-    component: Component,
+    code: CompiledCode,
     program: ProgramTable | None,
     export: str,
     arguments: tuple[str, ...],
@@ -71,72 +74,55 @@ def call_sealed(
     With ``program``, it is loaded first. Raises `BuildError` when that fails or the sandbox traps,
     and `LookupError` when the component has no such export.
     """
-    answer: list[str] = []
-    error: list[Exception] = []
+    results: list[AttemptResult] = []
     ended = threading.Event()
-    watched = _Watched(Interrupt(), ended)
+
+    def report(result: AttemptResult, given_up: bool) -> None:
+        results.append(result)
+        ended.set()
+
+    nobody = Manifest(source=what, key="", frontend="", frontend_version="", tasks={}, workflow={})
+    assignment = Assignment(
+        Loaded(nobody, code, program, files),
+        () if files is None else (Preopen(files, PROGRAM_FILES, writable=False),),
+        environment={},
+        ram=SEALED_RAM,
+        until=None,
+        ahead=False,
+        call=json.dumps(arguments),
+        budget=Budget(SEALED_FUEL, SEALED_SECONDS, LARGEST_ANSWER, _WORDS),
+        export=export,
+    )
+    attempt = new_attempt(chosen_isolation(None), report)
+    unheard = Capture(_KEPT_OUTPUT, lambda stream, text: None)
+    faults: list[BaseException] = []
 
     def work() -> None:
-        clock.watch(watched)
         try:
-            answer.append(_call(component, program, export, arguments, watched.interrupt, what, files))
-        except Exception as failed:
-            error.append(failed)
+            attempt.run(assignment, _Nothing(), unheard)
+        except BaseException as fault:
+            faults.append(fault)
         finally:
-            clock.forget(watched)
             ended.set()
 
     run_on_guest_thread(work, name=f"capsule-sealed-{export}")
-    ended.wait()
-    if error:
-        raise error[0]
-    if not answer:
-        raise BuildError(f"{what} took longer than it may, and blocks")
-    return answer[0]
-
-
-def _call(
-    component: Component,
-    program: ProgramTable | None,
-    export: str,
-    arguments: tuple[str, ...],
-    interrupt: Interrupt,
-    what: str,
-    files: Path | None,
-) -> str:
-    import wasmtime
-
-    tail = bytearray()
-
-    def keep_tail(data: bytes) -> None:
-        tail.extend(data[-TAIL:])
-        del tail[:-TAIL]
-
-    preopens = () if files is None else (Preopen(files, PROGRAM_FILES, writable=False),)
-    setting = Setting(component, preopens, {}, SEALED_RAM, lambda data: None, keep_tail)
-    sandbox: Sandbox | None = None
     try:
-        sandbox = Sandbox(setting, Guest(interrupt, _Nothing(), program))
-        if program is not None:
-            sandbox.load()
-        return str(sandbox.call(export, *arguments, fuel=SEALED_FUEL, seconds=SEALED_SECONDS))
-    except LoadFailed as failed:
-        details: Any = failed.details
-        traceback = details.get("traceback")
-        raise BuildError(
-            str(details.get("message"))[:10_000],
-            traceback=traceback if isinstance(traceback, str) else None,
-        ) from None
-    except wasmtime.WasmtimeError as error:
-        words = {
-            "compute": "the fuel for building",
-            "timeout": "building may take",
-            "ram": "building may take",
-        }
-        said = tail.decode("utf-8", "replace")
-        raise BuildError(
-            f"{what} failed: {failure_of_trap(error, stderr_tail=said, limits=words).message}"
-        ) from None
-    finally:
-        if sandbox is not None:
-            sandbox.close()
+        ended.wait()
+    except BaseException:  # the user has had enough
+        attempt.cancel()
+        raise
+    if not results:
+        raise faults[0] if faults else BuildError(f"{what} has no answer")
+    failure = results[0].failure
+    if failure is not None:
+        raise _error_of(failure, export, what)
+    return str(results[0].value)
+
+
+def _error_of(failure: Failure, export: str, what: str) -> Exception:
+    message = failure.message[:LONGEST_MESSAGE]
+    if failure.message == no_export(export):
+        return LookupError(message)
+    if failure.error_type == "load_error":
+        return BuildError(message, traceback=failure.traceback)
+    return BuildError(f"{what} failed: {message}")

@@ -17,6 +17,7 @@ from capsule.runtime.attempt import (
     Report,
     broken,
     late_loading,
+    result_for,
     result_of,
     too_large,
 )
@@ -216,16 +217,16 @@ class _Watch:
         fuel = min(said.fuel, budget.fuel)
         load_fuel = min(said.load_fuel, LOAD_FUEL)
         elapsed = time.monotonic() - self._started
-        return result_of(
+        return result_for(
+            self.assignment,
             Answered(
-                said.answer,
+                said.answer if failure is None else None,
                 failure,
                 fuel,
                 load_fuel,
                 min(said.load_seconds, max(elapsed, LOAD_SECONDS)),
                 min(said.seconds, elapsed),
             ),
-            budget.result_bytes,
         )
 
     def _early(self) -> bool:
@@ -267,6 +268,7 @@ def _start(
             "attempt": attempt,
             "program": number,
             "contract": assignment.contract.value,
+            "export": assignment.export,
             "preopens": [(str(each.host), each.guest, each.writable) for each in assignment.preopens],
             "environment": dict(assignment.environment),
             "ram": assignment.ram,
@@ -288,9 +290,12 @@ def _start(
 def _likeness(assignment: Assignment) -> object | None:
     """What two attempts must have in common for one's prepared sandbox to do for the other.
 
-    None for a task with folders: a top level that nobody asked for must not be noticed there.
+    None for a task with folders, where a top level that nobody asked for must not be noticed, and for what is
+    no task.
     """
-    if any(preopen.guest != PROGRAM_FILES for preopen in assignment.preopens):
+    if assignment.export is not None or any(
+        preopen.guest != PROGRAM_FILES for preopen in assignment.preopens
+    ):
         return None
     program = assignment.loaded.program
     return (

@@ -125,6 +125,7 @@ class Worker:
                 loaded=None
                 if head["ready"]
                 else lambda: self.send(Kind.LOADED, {"attempt": services.attempt}),
+                export=head["export"],
             )
         except CapsuleError as error:
             answered = broken(str(error))

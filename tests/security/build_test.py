@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from capsule import CapsuleError
+from capsule.workers.pool import pool
 
 PLANT = "import pathlib; pathlib.Path(__file__).with_name('ran-on-the-host').write_text('x')\n"
 
@@ -314,3 +320,78 @@ def test_nothing_of_the_host_is_seen_from_inside(attack, project, body):
     ):
         assert len(secret) < 4 or secret not in seen.replace("/root.py", ""), (secret, seen)
     assert f"'{getpass.getuser()}'" not in seen
+
+
+# Where a program's top level runs while its tasks are looked for
+
+COMPUTED = {
+    "main.py": """
+        from capsule import task
+        {top}
+        def retries():
+            return 2
+        @task(name="main", max_retries=retries())
+        def main():
+            return 1
+    """,
+    "main.ts": """
+        import {{ task }} from "@capsule-run/sdk";
+        {top}
+        const retries = () => 2;
+        export const main = task({{ name: "main", maxRetries: retries() }}, () => 1);
+    """,
+}
+
+
+@pytest.fixture
+def no_sandbox_here(monkeypatch):
+    """Whoever makes a sandbox in this process finds out."""
+
+    def refuse(*arguments, **more):
+        raise AssertionError("a sandbox in the host's own process")
+
+    monkeypatch.setattr("capsule.runtime.sandbox.Sandbox.__init__", refuse)
+
+
+@pytest.mark.parametrize("file", COMPUTED)
+def test_a_computed_option_is_not_computed_in_the_host_s_process(project, no_sandbox_here, file):
+    assert project.run(COMPUTED[file].format(top=""), file=file).unwrap() == 1
+
+
+def test_a_computed_option_is_computed_in_the_host_s_process_where_the_operator_says_so(
+    project, no_sandbox_here, monkeypatch
+):
+    monkeypatch.setenv("CAPSULE_ISOLATION", "thread")
+    with pytest.raises(CapsuleError, match="a sandbox in the host's own process"):
+        project.run(COMPUTED["main.py"].format(top=""))
+
+
+def test_what_a_top_level_takes_while_it_is_asked_is_not_taken_from_the_host(project):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert project.run(COMPUTED["main.py"].format(top="x = bytearray(b'x') * 1_000_000_000")).unwrap() == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+    with pytest.raises(CapsuleError, match=r"MemoryError|memory"):
+        project.run(COMPUTED["main.py"].format(top="x = [bytearray(1 << 20) for _ in range(4096)]"))
+
+
+def test_a_worker_that_dies_under_a_top_level_is_a_failed_build(project):
+    """What a guest could do at worst, once it has escaped: its process goes, and the host goes on."""
+    stop = threading.Event()
+
+    def kill():
+        while not stop.wait(0.05):
+            for pid in list(pool()._kinds):
+                if time.monotonic() > begun + 1.5:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    begun = time.monotonic()
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(CapsuleError, match="worker process was ended"):
+            project.run(COMPUTED["main.py"].format(top="while True: pass"))
+    finally:
+        stop.set()
+        killer.join()
+    assert project.run(COMPUTED["main.py"].format(top="")).unwrap() == 1
