@@ -6,13 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-EXIT_OK = 0
-EXIT_TASK_FAILED = 1
-EXIT_USAGE = 2
-EXIT_BUILD_FAILED = 3
-EXIT_DEFECT = 70
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+from capsule.cli.common.exits import EXIT_INTERRUPTED
 
 
 def main() -> None:

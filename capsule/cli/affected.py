@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
-from capsule.cli.run import interruptibly
 
 if TYPE_CHECKING:
     from capsule.workspace.selection import Selection

@@ -102,7 +102,8 @@ def run(
 
     Example: capsule run main.py hello --verbose
     """
-    from capsule.cli.run import RunOptions, run_file
+    from capsule.cli.common.starting import RunOptions
+    from capsule.cli.run import run_file
 
     options = RunOptions(
         *(task, json, verbose, mount, args_json, args_file, env_file, limit),
@@ -135,7 +136,8 @@ def exec_(
 
     Example: capsule exec hello.wasm
     """
-    from capsule.cli.run import RunOptions, run_file
+    from capsule.cli.common.starting import RunOptions
+    from capsule.cli.run import run_file
     from capsule.errors import UsageError
 
     if file.suffix.lower() != ".wasm":
@@ -189,7 +191,8 @@ def build(
 
     Example: capsule build hello.py --export
     """
-    from capsule.cli.build import BuildOptions, build_command
+    from capsule.cli.build import build_command
+    from capsule.cli.common.building import BuildOptions
 
     options = BuildOptions(
         *(export, snapshot, typecheck, json, jobs, affected, since, check, explain, watch), sign=sign

@@ -9,7 +9,7 @@ from typing import Any
 
 from capsule_cache import Store
 
-from capsule.cli import EXIT_OK
+from capsule.cli.common.exits import EXIT_OK
 from capsule.cli.common.render import write_line
 from capsule.errors import UsageError
 from capsule.policy.sizes import parse_duration, parse_size

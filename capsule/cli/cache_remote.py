@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from capsule_cache import Key, Store, StoreError
 
-from capsule.cli import EXIT_OK, EXIT_TASK_FAILED
+from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
+from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
 from capsule.cli.common.render import write_line
-from capsule.cli.run import interruptibly
 from capsule.errors import ArtifactError, CapsuleError, UsageError
 from capsule.frontend.manager import plugins
 from capsule.project.config import find_root

@@ -7,11 +7,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from capsule.cli import EXIT_BUILD_FAILED, EXIT_OK
-from capsule.cli.build_members import Tally, error_row, job_count, write_columns
-from capsule.cli.common.progress import Progress
-from capsule.cli.common.render import write_error, write_line
-from capsule.cli.run import interruptibly
+from capsule.cli.common.building import job_count
+from capsule.cli.common.exits import EXIT_BUILD_FAILED, EXIT_OK
+from capsule.cli.common.interruptible import interruptibly
+from capsule.cli.common.progress import Progress, Tally
+from capsule.cli.common.render import error_row, write_columns, write_error, write_line
 
 if TYPE_CHECKING:
     from capsule.workspace.compare import Comparison

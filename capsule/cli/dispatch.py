@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsule.cli import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE
+from capsule.cli.common.exits import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE
 from capsule.errors import CapsuleError
 
 
@@ -53,7 +53,8 @@ def dispatch(arguments: Sequence[str]) -> int:
 def _command(arguments: Sequence[str]) -> int:
     plain = plain_run(arguments)
     if plain is not None:
-        from capsule.cli.run import RunOptions, run_file
+        from capsule.cli.common.starting import RunOptions
+        from capsule.cli.run import run_file
 
         file, args, flags = plain
         options = RunOptions(json="--json" in flags, verbose=not flags.isdisjoint(("--verbose", "-v")))

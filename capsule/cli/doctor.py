@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from capsule.cli import EXIT_OK, EXIT_TASK_FAILED
+from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
 from capsule.errors import CapsuleError
 from capsule.frontend.spec import Check
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from capsule.cli import EXIT_BUILD_FAILED, EXIT_OK
-from capsule.cli.build_members import error_row
+from capsule.cli.common.exits import EXIT_BUILD_FAILED, EXIT_OK
+from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
-from capsule.cli.common.render import write_error, write_line
-from capsule.cli.run import interruptibly
+from capsule.cli.common.render import error_row, write_error, write_line
 from capsule.errors import CapsuleError
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsule.cli import EXIT_OK
 from capsule.cli.common.ceilings import given_limits
+from capsule.cli.common.exits import EXIT_OK
+from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
 from capsule.cli.common.values import value_text
-from capsule.cli.run import interruptibly
 from capsule.errors import UsageError
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _variable_text(variable: Variable) -> str:
 
 def _write_lines(parts: list[tuple[str, str, list[Row]]]) -> None:
     from capsule.cli.common.render import write_line
-    from capsule.journal.render import escape
+    from capsule.terminal import escape
 
     lines = [(escape(name), *map(escape, row)) for name, _, rows in parts for row in rows]
     widths = [min(40, max(len(line[column]) for line in lines)) for column in range(3)]
@@ -176,7 +176,7 @@ def _write_terminal(parts: list[tuple[str, str, list[Row]]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from capsule.journal.render import escape
+    from capsule.terminal import escape
 
     console = Console(highlight=False, markup=False)
     for name, place, rows in parts:

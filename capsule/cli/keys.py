@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capsule.cli import EXIT_OK
+from capsule.cli.common.exits import EXIT_OK
 from capsule.cli.common.render import write_line
 from capsule.errors import UsageError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from capsule.cli import EXIT_OK
+from capsule.cli.common.exits import EXIT_OK
 
 
 def list_plugins(*, as_json: bool) -> int:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.build.oversight import ARTIFACT_SUFFIX, oversight
-from capsule.cli import EXIT_OK
 from capsule.cli.common.ceilings import given_limits
+from capsule.cli.common.exits import EXIT_OK
+from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
 from capsule.cli.common.render import write_line
 from capsule.cli.common.values import value_text
-from capsule.cli.run import interruptibly
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.options import OPTIONS
 from capsule.policy.serial import to_json

@@ -43,7 +43,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from capsule.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
+from capsule.cli.common.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
 from capsule.errors import CapsuleError, UsageError
 from capsule.sdk.outcome import Envelope
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Final
 
 from capsule.journal.records import OutputRecord, RequestRecord, RunState, RunSummary, RunTree, TaskRecord
+from capsule.terminal import escape
 
 DETAILS_SHOWN: Final = 10
 """Attempts, refusals and requests of one task that the tree shows, each; JSON has all that were kept."""
@@ -32,15 +32,6 @@ _COLOURS: Final[dict[RunState, str]] = {
     "running": "36",
     "unknown": "35",
 }
-# Cc: controls; Cf: invisible, joining and bidirectional marks; Cs, Co: no meaning; Zl, Zp: line separators.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-
-
-def escape(text: str) -> str:
-    """The text on one line, with every character that isn't plainly visible written as an escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escaped(character) for character in text)
 
 
 def runs_text(runs: Sequence[RunSummary], *, colour: bool = False) -> str:
@@ -170,7 +161,7 @@ def _output(task: TaskRecord) -> Iterator[str]:
             continue
         lines = text.split("\n")
         for line in lines[:-1] if lines[-1] == "" else lines:
-            yield f"{_short(stream, 6)}| {''.join(_escaped(c) if c != chr(9) else c for c in line)}"
+            yield f"{_short(stream, 6)}| {chr(9).join(map(escape, line.split(chr(9))))}"
     if missing > 0:
         yield f"[{missing} characters were not kept]"
 
@@ -198,12 +189,6 @@ def _short(text: str, limit: int = _LINE_LIMIT, *, mark: bool = True) -> str:
     if len(text) <= limit:
         return escape(text)
     return escape(text[: limit - 1]) + "…" if mark else escape(text[:limit])
-
-
-def _escaped(character: str) -> str:
-    if unicodedata.category(character) not in _UNSAFE:
-        return character
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _painted(text: str, state: RunState, colour: bool) -> str:

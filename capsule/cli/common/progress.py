@@ -62,7 +62,7 @@ class Progress:
                 self._show()
 
     def _show(self) -> None:
-        from capsule.journal.render import escape
+        from capsule.terminal import escape
 
         # Names of files and packages are in it, and those are anybody's.
         message = escape(self._message)
@@ -81,3 +81,22 @@ class Progress:
             from rich.text import Text
 
             self._spinner.update(Text(message))
+
+
+class Tally:
+    """Says what is being done, and how much is done already."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, message: str) -> None:
+        """Says what is being done from now on."""
+        self._progress(f"[{self._done}/{self._total}] {message}")
+
+    def step(self) -> None:
+        """Counts one more that is done."""
+        with self._lock:
+            self._done += 1

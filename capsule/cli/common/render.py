@@ -7,9 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from capsule.terminal import safe, write
+
 if TYPE_CHECKING:
-    from capsule.errors import CapsuleError
+    from capsule.errors import CapsuleError, Location
     from capsule.events import Event
+    from capsule.frontend.spec import Diagnostic
     from capsule.sdk.outcome import Envelope
 
 
@@ -22,15 +25,15 @@ def write_envelope(envelope: Envelope) -> None:
 def write_outcome(envelope: Envelope) -> None:
     """The result on stdout, or what failed on stderr."""
     if envelope.success:
-        _write(sys.stdout, _pretty(envelope.result) + "\n")
+        write(sys.stdout, _pretty(envelope.result) + "\n")
         return
     error = envelope.error or {}
     traceback = error.get("traceback")
     if traceback:
-        _write(sys.stderr, _safe(traceback.rstrip("\n"), sys.stderr) + "\n")
+        write(sys.stderr, safe(traceback.rstrip("\n"), sys.stderr) + "\n")
     name = envelope.execution["task_name"]
-    message = _safe(str(error.get("message")), sys.stderr)
-    _write(sys.stderr, f"{_red('error:')} the task {name!r} failed: {error.get('error_type')}: {message}\n")
+    message = safe(str(error.get("message")), sys.stderr)
+    write(sys.stderr, f"{_red('error:')} the task {name!r} failed: {error.get('error_type')}: {message}\n")
 
 
 def write_error(error: CapsuleError) -> None:
@@ -38,27 +41,51 @@ def write_error(error: CapsuleError) -> None:
     where = f"{error.location}: " if error.location else ""
     traceback = getattr(error, "traceback", None)
     if traceback:
-        _write(sys.stderr, _safe(traceback.rstrip("\n"), sys.stderr) + "\n")
-    _write(sys.stderr, f"{_red('error:')} {_safe(where + error.message, sys.stderr)}\n")
+        write(sys.stderr, safe(traceback.rstrip("\n"), sys.stderr) + "\n")
+    write(sys.stderr, f"{_red('error:')} {safe(where + error.message, sys.stderr)}\n")
     if error.hint:
-        _write(sys.stderr, f"hint: {_safe(error.hint, sys.stderr)}\n")
+        write(sys.stderr, f"hint: {safe(error.hint, sys.stderr)}\n")
 
 
 def write_line(text: str) -> None:
     """A line on stdout, of text that may come from a file or a guest."""
-    _write(sys.stdout, _safe(text, sys.stdout) + "\n")
+    write(sys.stdout, safe(text, sys.stdout) + "\n")
 
 
 def write_warning(message: str) -> None:
     """A warning on stderr."""
-    _write(sys.stderr, f"warning: {_safe(message, sys.stderr)}\n")
+    write(sys.stderr, f"warning: {safe(message, sys.stderr)}\n")
+
+
+def write_columns(rows: list[tuple[str, ...]]) -> None:
+    """Rows of a table, each column as wide as its widest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        write_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def error_row(error: CapsuleError) -> dict[str, Any]:
+    """An error for machines."""
+    return {"message": error.message, **_place(error.location), "hint": error.hint}
+
+
+def type_row(found: Diagnostic) -> dict[str, Any]:
+    """What a type checker found, for machines."""
+    return {"message": found.message, **_place(found.location)}
+
+
+def _place(location: Location | None) -> dict[str, Any]:
+    return {
+        "file": None if location is None else location.file,
+        "line": None if location is None else location.line,
+    }
 
 
 def write_event(event: Event) -> None:
     """One line on stderr for what happens in a run: ``--verbose``."""
     line = _event_line(event)
     if line is not None:
-        _write(sys.stderr, _safe(line, sys.stderr) + "\n")
+        write(sys.stderr, safe(line, sys.stderr) + "\n")
 
 
 def _event_line(event: Event) -> str | None:
@@ -95,24 +122,9 @@ def _cuts(policy: str) -> list[str]:
 
 def _pretty(result: Any) -> str:
     if isinstance(result, str):
-        return _safe(result, sys.stdout)
+        return safe(result, sys.stdout)
     # JSON leaves the C1 control characters and those that turn the direction of text as they are.
-    return _safe(json.dumps(result, indent=2, ensure_ascii=not _unicode(sys.stdout)), sys.stdout)
-
-
-def _safe(text: str, stream: TextIO) -> str:
-    """Text that came from a guest or a file: on a terminal, control characters are escaped."""
-    if stream.isatty():
-        from capsule.journal.render import escape
-
-        return "\n".join(escape(line) for line in text.split("\n"))
-    return text
-
-
-def _write(stream: TextIO, text: str) -> None:
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
+    return safe(json.dumps(result, indent=2, ensure_ascii=not _unicode(sys.stdout)), sys.stdout)
 
 
 def _unicode(stream: TextIO) -> bool:

@@ -26,8 +26,8 @@ from capsule.egress.wire import RequestFailure
 from capsule.egress.wire import parse_request as parse_http
 from capsule.errors import BuildError, Location, UsageError
 from capsule.frontend.declared import Unreadable, declared_tasks
-from capsule.journal.render import escape
 from capsule.runtime.attempt import CLAIMABLE, LONGEST_MESSAGE, claimed_failure, read_answer
+from capsule.terminal import escape
 from capsule.workers.frames import FrameReader, ProtocolError, encode
 from capsule.workers.messages import CLAIMS, LONGEST_TEXT, Output, Result, parse
 from fuzzing.target import JSON, target, text

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
-from capsule.cli.run import interruptibly, read_arguments
-from capsule.errors import CapsuleError, UsageError
+from capsule.cli.common.arguments import read_arguments
+from capsule.errors import UsageError
 
 
 def test_words_are_strings():
@@ -50,13 +49,3 @@ def test_arguments_are_given_one_way(tmp_path):
     for given in ((("a",), "[]", None), ((), "[]", tmp_path), (("a",), None, tmp_path)):
         with pytest.raises(UsageError, match="one way"):
             read_arguments(*given)
-
-
-def test_work_is_done_on_another_thread_and_its_result_or_error_comes_out():
-    assert interruptibly(lambda: threading.current_thread() is threading.main_thread()) is False
-
-    def fails():
-        raise CapsuleError("no", hint="yes")
-
-    with pytest.raises(CapsuleError, match="no"):
-        interruptibly(fails)

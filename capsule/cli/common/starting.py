@@ -1,0 +1,105 @@
+"""A run from the command line, from what was typed to its outcome: for ``run``, ``exec`` and ``--watch``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capsule.cli.common.arguments import read_arguments, read_stdin
+from capsule.cli.common.ceilings import given_limits
+from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
+from capsule.cli.common.interruptible import interruptibly
+from capsule.cli.common.progress import Progress
+from capsule.cli.common.render import write_envelope, write_event, write_outcome, write_warning
+
+if TYPE_CHECKING:
+    from capsule.events import Event
+    from capsule.runtime.execution import Execution
+
+FAREWELL = 1.0
+"""Seconds that an interrupted run gets to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What ``run`` and ``exec`` were asked for, as typed."""
+
+    task: str = "main"
+    json: bool = False
+    verbose: bool = False
+    mount: tuple[str, ...] = ()
+    args_json: str | None = None
+    args_file: Path | None = None
+    env_file: Path | None = None
+    limit: tuple[str, ...] = ()
+    watch: bool = False
+    deny_all: bool = False
+    require_signature: tuple[Path, ...] = ()
+    stdin: Path | None = None
+
+
+def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
+    """Builds a file, if need be, and starts its task. Raises `CapsuleError`."""
+    from capsule.build.session import prepare, start
+    from capsule.frontend.manager import plugins
+    from capsule.runtime.isolation import chosen_isolation
+
+    here = Path.cwd()
+    given_args, given_kwargs = read_arguments(args, options.args_json, options.args_file)
+    if options.stdin is not None:
+        given_kwargs["stdin"] = read_stdin(options.stdin)
+    limits = given_limits(
+        options.limit, deny_all=options.deny_all, mount=options.mount, env_file=options.env_file
+    )
+    required = options.require_signature
+    with Progress() as progress:
+        prepared = interruptibly(
+            lambda: prepare(file, here, plugins(), progress=progress, require_signatures=required)
+        )
+
+    def begin() -> Execution:
+        return start(
+            prepared,
+            options.task,
+            given_args,
+            given_kwargs,
+            cwd=here,
+            mounts=options.mount,
+            limits=limits,
+            env_file=None if options.env_file is None else here / options.env_file,
+            sinks=(_Show(options.verbose),),
+            isolation=chosen_isolation(None),
+            on_problem=write_warning,
+        )
+
+    # A signal that struck in the middle of it would leave a run that nobody can cancel.
+    return interruptibly(begin)
+
+
+def show_outcome(execution: Execution, *, as_json: bool) -> int:
+    """Shows what came of a run that has ended. Returns the exit code."""
+    envelope = execution.envelope
+    assert envelope is not None
+    if as_json:
+        write_envelope(envelope)
+    else:
+        write_outcome(envelope)
+    return EXIT_OK if envelope.success else EXIT_TASK_FAILED
+
+
+class _Show:
+    """A sink: what guests write always, what happens with ``--verbose``."""
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+
+    def __call__(self, event: Event) -> None:
+        from capsule.events import Output
+
+        if isinstance(event, Output):
+            from capsule.terminal import write_guest_text
+
+            write_guest_text(event.text)
+        elif self._verbose:
+            write_event(event)
