@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from capsule.events import Event
     from capsule.policy.limits import Limits
     from capsule.runtime.execution import Execution
-    from capsule.runtime.isolation import Isolation
+    from capsule.workers.isolation import Isolation
 
 OnOutput = Callable[[str, str], None]
 
@@ -127,7 +127,7 @@ class _Call:
         ended: Callable[[Envelope | None, BaseException | None], None],
     ) -> None:
         from capsule.errors import UsageError
-        from capsule.runtime.isolation import chosen_isolation
+        from capsule.workers.isolation import chosen_isolation
 
         self._isolation = chosen_isolation(isolation)
         if isinstance(args, str | bytes) or not isinstance(args, Sequence):

@@ -60,7 +60,7 @@ class BuildHost:
         self, engine: Engine, export: str, *arguments: str, program: Program | None = None
     ) -> str:
         """Calls an export of an engine in a sealed sandbox."""
-        from capsule.runtime.sealed import call_sealed
+        from capsule.build.sealed import call_sealed
 
         code = engine_code(engine, self._progress)
         what = f"the {engine.name} engine's {export}"

@@ -23,8 +23,8 @@ from capsule.frontend.spec import Engine, Source
 from capsule.project.config import CONFIG_NAME
 from capsule.project.environment import environment
 from capsule.project.opened import STATE_FOLDER, Project, open_project, prepare_state
-from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
+from capsule.workers.isolation import Isolation
 
 if TYPE_CHECKING:
     from capsule.artifact.signing import Requirement
@@ -120,7 +120,9 @@ def start(
     Raises `CapsuleError` when it can't be started at all.
     """
     from capsule.runtime.preopens import Protected, mount_preopens, parse_mount
-    from capsule.runtime.run import Run, RunSettings
+    from capsule.runtime.run import Run
+    from capsule.runtime.settings import RunSettings
+    from capsule.workers.attempts import attempts
 
     project = prepared.project
     ceilings = prepared.limits if limits is None else prepared.limits.merge(limits)
@@ -138,7 +140,7 @@ def start(
         journal=journal(project, on_problem).record,
         secrets=project.config.secrets,
         ahead=ahead,
-        isolation=isolation,
+        attempts=attempts(isolation),
     )
     return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
 

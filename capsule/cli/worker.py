@@ -204,7 +204,7 @@ class Worker:
         from capsule.build.session import prepare, start
         from capsule.frontend.manager import plugins
         from capsule.policy.limits import Limits
-        from capsule.runtime.isolation import chosen_isolation
+        from capsule.workers.isolation import chosen_isolation
 
         here = Path.cwd()
         limits = None if request.limits is None else Limits.parse(request.limits, "limits")

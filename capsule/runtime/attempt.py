@@ -118,6 +118,9 @@ class Attempt(Protocol):
 Report = Callable[[AttemptResult, bool], None]
 """Takes what came of an attempt, and whether its sandbox was given up and is still there."""
 
+MakeAttempt = Callable[[Report], Attempt]
+"""Makes an attempt that reports to somebody; where its sandbox will be is the maker's matter."""
+
 
 class ThreadAttempt:
     """Runs a task once in this process, and reports once: also when the sandbox blocks past its deadline."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from capsule import events
 from capsule.artifact.foreign import Contract
@@ -17,17 +17,20 @@ from capsule.runtime.attempt import (
     AttemptResult,
     Budget,
 )
+from capsule.runtime.disk import DiskQuota
 from capsule.runtime.foreign.calls import call_text
-from capsule.runtime.isolation import new_attempt
+from capsule.runtime.fuel import FuelBudget
+from capsule.runtime.loaded import Loaded
 from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen, grant_preopens
-from capsule.runtime.services import AttemptServices
+from capsule.runtime.services import AttemptServices, Provider
+from capsule.runtime.settings import RunSettings
 from capsule.runtime.traps import Failure
 from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.egress.fetch import Credentials
-    from capsule.runtime.run import Run
+    from capsule.egress.secrets.vault import Vault
 
 NOT_RETRIED = frozenset({"invalid_call", "limit_exceeded", "cancelled"})
 """Failures that another attempt can't mend."""
@@ -39,12 +42,43 @@ FAREWELL = 1.0
 """Seconds that a task waits for the sub-tasks it leaves behind to be cancelled."""
 
 
+class RunView(Provider, Protocol):
+    """The run, as its executions see it, and whoever holds one of them."""
+
+    blocked: bool
+
+    loaded: Loaded
+    settings: RunSettings
+    vault: Vault | None
+    disk: DiskQuota | None
+    fuel: FuelBudget
+    deadline: float | None
+
+    @property
+    def clogged(self) -> bool:
+        """Whether so many sandboxes were given up and are still there that no more may start."""
+
+    def start_child(
+        self, parent: Execution, task: str, arguments: str, ended: Callable[[Envelope], None]
+    ) -> Execution:
+        """Starts a sub-task. Raises `TaskRefused`."""
+
+    def given_up(self) -> None:
+        """A sandbox was given up: it keeps its thread until its system call returns, if ever."""
+
+    def came_back(self) -> None:
+        """A sandbox that was given up has ended."""
+
+    def cancel(self) -> None:
+        """Ends everything that the run has started."""
+
+
 class Execution:
     """One task of a run: all its attempts, until it has its envelope."""
 
     def __init__(
         self,
-        run: Run,
+        run: RunView,
         number: int,
         name: str,
         arguments: str,
@@ -114,6 +148,13 @@ class Execution:
         whose = self.described("secrets").removeprefix("of ")
         return TaskCredentials(self.run.vault, self.policy.policy.secrets, whose)
 
+    def start_child(self, task: str, arguments: str, ended: Callable[[Envelope], None]) -> None:
+        """Starts a sub-task, to end it when this task ends. Raises `TaskRefused`."""
+        child = self.run.start_child(self, task, arguments, ended)
+        with self._lock:
+            self._children.add(child)
+        child.on_end(lambda _: self._release(child))  # not remembered for longer than it runs
+
     def submit(self) -> None:
         """Hands the task to the scheduler."""
         self.run.scheduler.submit(self.work, depth=self.depth, name=f"capsule-{self.name}-{self.number}")
@@ -135,7 +176,7 @@ class Execution:
         with self._lock:
             self._attempts += 1
             number = self._attempts
-            attempt = self._attempt = self._new_attempt()
+            attempt = self._attempt = self.run.settings.attempts(self._attempt_ended)
             cancelled = self._cancelled
         if self._first_start == 0.0:
             self._first_start = time.monotonic()
@@ -184,11 +225,8 @@ class Execution:
         )
         if disk is not None:
             disk.enter(self, attempt.cancel)
-        if not attempt.run(assignment, AttemptServices(self), self._capture):
+        if not attempt.run(assignment, AttemptServices(self, run), self._capture):
             run.came_back()
-
-    def _new_attempt(self) -> Attempt:
-        return new_attempt(self.run.settings.isolation, self._attempt_ended)
 
     def _seconds_and_words(self) -> tuple[float | None, dict[str, str]]:
         policy, origins = self.policy.policy, self.policy.origins
@@ -307,12 +345,6 @@ class Execution:
             self.done.set()
         for listener in listeners:
             listener(envelope)
-
-    def adopt(self, child: Execution) -> None:
-        """Remembers a sub-task, to end it when this task ends; not for longer than it runs."""
-        with self._lock:
-            self._children.add(child)
-        child.on_end(lambda _: self._release(child))
 
     def _release(self, child: Execution) -> None:
         with self._lock:

@@ -7,9 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from capsule import events
@@ -27,42 +25,17 @@ from capsule.runtime.foreign.calls import check_arguments
 from capsule.runtime.fuel import FuelBudget
 from capsule.runtime.host.guest import TaskRefused
 from capsule.runtime.hostile_json import read_json
-from capsule.runtime.isolation import Isolation
 from capsule.runtime.loaded import Loaded
-from capsule.runtime.preopens import Preopen, Protected
 from capsule.runtime.requests import Requests
 from capsule.runtime.scheduler import MACHINE, Scheduler
+from capsule.runtime.settings import RunSettings
 from capsule.runtime.traps import Failure
 from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.egress.secrets.vault import Vault
-    from capsule.policy.secrets import Secret
 
 LONGEST_ARGUMENTS_IN_JOURNAL = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """Everything about a run that isn't in the artifact.
-
-    ``mounts`` are the operator's own folders, seen by every task of the run. ``environment`` gives the
-    values of declared variables. ``protected`` is what no writable folder may cover. ``ahead`` is whether
-    sandboxes may be prepared for the next run of the same file. ``isolation`` says where sandboxes are:
-    in worker processes, or on threads of this one. ``journal`` gets the events without the values of
-    declared variables, ``sinks`` get them as they are, both without secrets. ``secrets`` are the project's.
-    """
-
-    root: Path
-    limits: Limits
-    protected: Protected
-    environment: Callable[[tuple[str, ...]], Mapping[str, str]]
-    mounts: tuple[Preopen, ...] = ()
-    sinks: tuple[events.Sink, ...] = ()
-    journal: events.Sink | None = None
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
-    ahead: bool = False
-    isolation: Isolation = "thread"
 
 
 class Run:

@@ -4,51 +4,82 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from capsule import events
+from capsule.policy.model import TaskPolicy
 from capsule.runtime.attempt import outcome_not_kept
 from capsule.runtime.interrupt import Interrupt
+from capsule.runtime.requests import Requests
+from capsule.runtime.scheduler import Scheduler
 from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
-    from capsule.runtime.execution import Execution
+    from capsule.egress.fetch import Credentials
+
+
+class Provider(Protocol):
+    """The run, as its sandboxes reach it."""
+
+    id: str
+    requests: Requests
+    scheduler: Scheduler
+
+    def emit(self, event: events.Event) -> None:
+        """Hands an event to every sink."""
+
+
+class Client(Protocol):
+    """The execution whose sandbox asks."""
+
+    number: int
+    policy: TaskPolicy
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """What puts the task's secrets into its requests."""
+
+    def described(self, option: str) -> str:
+        """Words for denials: the task, and where an option of its was set."""
+
+    def start_child(self, task: str, arguments: str, ended: Callable[[Envelope], None]) -> None:
+        """Starts a sub-task. Raises `TaskRefused`."""
 
 
 class AttemptServices:
     """What a sandbox of an execution may ask for."""
 
-    def __init__(self, execution: Execution) -> None:
-        self._execution = execution
+    def __init__(self, client: Client, run: Provider) -> None:
+        self._client = client
+        self._run = run
 
     def start_task(self, name: str, arguments: str, ended: Callable[[str], bool]) -> None:
         """Starts a sub-task. Raises `TaskRefused`."""
-        execution = self._execution
 
         def deliver(envelope: Envelope) -> None:
             if not ended(json.dumps(envelope)):
                 ended(outcome_not_kept(envelope))
 
-        child = execution.run.start_child(execution, name, arguments, deliver)
-        execution.adopt(child)
+        self._client.start_child(name, arguments, deliver)
 
     def request(self, text: str, interrupt: Interrupt) -> str:
         """Makes an HTTP request as the task's policy allows. Raises `RequestFailure`."""
-        execution = self._execution
-        return execution.run.requests.make(
+        client = self._client
+        return self._run.requests.make(
             text,
-            execution.policy.policy.allowed_hosts,
+            client.policy.policy.allowed_hosts,
             interrupt,
-            run=execution.run.id,
-            task=execution.number,
-            emit=execution.run.emit,
-            whose=execution.described("allowed_hosts"),
-            credentials=execution.credentials,
+            run=self._run.id,
+            task=client.number,
+            emit=self._run.emit,
+            whose=client.described("allowed_hosts"),
+            credentials=client.credentials,
         )
 
     def waiting(self) -> None:
         """The sandbox's place is free."""
-        self._execution.run.scheduler.waiting()
+        self._run.scheduler.waiting()
 
     def resumed(self) -> None:
         """The sandbox goes on."""
-        self._execution.run.scheduler.resumed()
+        self._run.scheduler.resumed()

@@ -17,15 +17,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from capsule.runtime.loaded import Code
 from capsule.runtime.preopens import Preopen, held
 from capsule.workers.passing import MOST_DESCRIPTORS
 from capsule.workers.process import WorkerProcess
 from capsule.workers.spawner import SpawnError, spawner
-
-if TYPE_CHECKING:
-    from capsule.build.compiled import CompiledCode
 
 KEEP_SECONDS = 5.0
 """How long a worker idles before it is ended: at least this, and less than twice this."""
@@ -76,9 +74,7 @@ class Pool:
         self._sweep: threading.Timer | None = None
         self._active: set[Stoppable] = set()
 
-    def acquire(
-        self, code: CompiledCode, preopens: Sequence[Preopen], wanted: object | None
-    ) -> WorkerProcess:
+    def acquire(self, code: Code, preopens: Sequence[Preopen], wanted: object | None) -> WorkerProcess:
         """A worker for one attempt: best one that has a sandbox like ``wanted`` ready.
 
         Raises `SpawnError`, and `PolicyError` for a folder that isn't one any more.
@@ -173,7 +169,7 @@ class Pool:
             self.discard(worker)
         return None if found is None else found.worker
 
-    def _spawn(self, code: CompiledCode, kind: Kind, folders: Sequence[tuple[int, bool]]) -> WorkerProcess:
+    def _spawn(self, code: Code, kind: Kind, folders: Sequence[tuple[int, bool]]) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -190,7 +186,7 @@ class Pool:
         return WorkerProcess(self.spawner, pid, ours)
 
     def _fork(
-        self, code: CompiledCode, kind: Kind, channel: socket.socket, folders: Sequence[tuple[int, bool]]
+        self, code: Code, kind: Kind, channel: socket.socket, folders: Sequence[tuple[int, bool]]
     ) -> int:
         file = _open_code(code)
         try:
@@ -215,7 +211,7 @@ class Pool:
             self.discard(each.worker)
 
 
-def _identity(code: CompiledCode) -> str:
+def _identity(code: Code) -> str:
     """What compiled code is called among workers: another name when its file was replaced."""
     try:
         facts = None if code.file is None else code.file.stat()
@@ -224,7 +220,7 @@ def _identity(code: CompiledCode) -> str:
     return str(code.key) if facts is None else f"{code.key} {facts.st_ino} {facts.st_mtime_ns}"
 
 
-def _open_code(code: CompiledCode) -> int:
+def _open_code(code: Code) -> int:
     """A descriptor of compiled code."""
     if code.file is not None:
         with suppress(OSError):  # removed since it was found

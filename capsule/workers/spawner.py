@@ -15,9 +15,9 @@ from pathlib import Path
 
 from capsule.errors import CapsuleError
 from capsule.runtime.engine import check_wasmtime, wasmtime_version
-from capsule.runtime.isolation import chosen_isolation
 from capsule.workers import passing
 from capsule.workers.arenas import ARENAS, VARIABLE
+from capsule.workers.isolation import chosen_isolation
 
 START_SECONDS = 60.0
 """How long a zygote may take to be ready, on a busy machine."""

@@ -43,7 +43,7 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
     """Builds a file, if need be, and starts its task. Raises `CapsuleError`."""
     from capsule.build.session import prepare, start
     from capsule.frontend.manager import plugins
-    from capsule.runtime.isolation import chosen_isolation
+    from capsule.workers.isolation import chosen_isolation
 
     here = Path.cwd()
     given_args, given_kwargs = read_arguments(args, options.args_json, options.args_file)

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from capsule.errors import UsageError
-
-if TYPE_CHECKING:
-    from capsule.runtime.attempt import Attempt, Report
 
 Isolation = Literal["process", "thread"]
 
 VARIABLE = "CAPSULE_ISOLATION"
-
-
-def new_attempt(isolation: Isolation, report: Report) -> Attempt:
-    """An attempt whose sandbox will be where ``isolation`` says."""
-    if isolation == "process":
-        from capsule.workers.attempt import ProcessAttempt
-
-        return ProcessAttempt(report)
-    from capsule.runtime.attempt import ThreadAttempt
-
-    return ThreadAttempt(report)
 
 
 def chosen_isolation(asked: str | None, default: Isolation = "process") -> Isolation:

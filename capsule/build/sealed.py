@@ -19,13 +19,14 @@ from capsule.errors import BuildError
 from capsule.runtime.attempt import Assignment, AttemptResult, Budget
 from capsule.runtime.host.guest import TaskRefused
 from capsule.runtime.interrupt import Interrupt
-from capsule.runtime.isolation import chosen_isolation, new_attempt
 from capsule.runtime.loaded import Loaded
 from capsule.runtime.output import Capture
 from capsule.runtime.preopens import PROGRAM_FILES, Preopen
 from capsule.runtime.sandbox import no_export
 from capsule.runtime.threads import run_on_guest_thread
 from capsule.runtime.traps import Failure
+from capsule.workers.attempts import attempts
+from capsule.workers.isolation import chosen_isolation
 
 if TYPE_CHECKING:
     from capsule.build.compiled import CompiledCode
@@ -93,7 +94,7 @@ def call_sealed(
         budget=Budget(SEALED_FUEL, SEALED_SECONDS, LARGEST_ANSWER, _WORDS),
         export=export,
     )
-    attempt = new_attempt(chosen_isolation(None), report)
+    attempt = attempts(chosen_isolation(None))(report)
     unheard = Capture(_KEPT_OUTPUT, lambda stream, text: None)
     faults: list[BaseException] = []
 
