@@ -17,7 +17,7 @@ from capsule.errors import ArtifactError, UsageError
 from capsule.frontend.manager import Plugins
 from capsule.policy.limits import Limits
 from capsule.policy.model import FileGrant
-from capsule.project.config import CONFIG_NAME, Config, load_config
+from capsule.project.config import CONFIG_NAME, Config, is_there, load_config
 from capsule.project.opened import Project, known_tables
 from capsule.project.passed import folders_passed, working_folder_as_typed
 from capsule.project.workspace import seen_from
@@ -117,7 +117,7 @@ def _others(project: Project, cwd: Path, plugins: Plugins) -> Iterator[Config]:
     real_cwd = cwd.resolve()
     for folder in folders:
         file = folder / CONFIG_NAME
-        if folder in known or not file.is_file():
+        if folder in known or not is_there(file):
             continue
         # A bare name would be taken for the project's own.
         bare = folder == real_cwd and project.config.file is None

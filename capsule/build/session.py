@@ -18,6 +18,7 @@ from capsule.build.loading import load
 from capsule.build.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
 from capsule.build.pipeline import Plan, build, plan, prefer_snapshot
 from capsule.errors import ArtifactError, CapsuleError
+from capsule.frontend.inputs import InputError, read_input
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
 from capsule.project.config import CONFIG_NAME
@@ -208,11 +209,9 @@ def read_wasm(path: Path, requirements: tuple[Requirement, ...] = (), *, progres
 
 def _read_wasm(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_WASM:
-            raise ArtifactError(f"{path.name} is larger than {LARGEST_WASM >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path.name} can't be read: {error.strerror or error}") from None
+        return read_input(path, most=LARGEST_WASM)
+    except InputError as error:
+        raise ArtifactError(f"{path.name}: {error.reason}", hint=error.hint) from None
 
 
 def _load_wasm(

@@ -34,6 +34,9 @@ What a frontend may import of the host, and nothing else:
 `capsule.errors`                      `BuildError`, `ConfigError`, `CapsuleError`, `Location`
 `capsule.frontend.declared`           `declared_tasks`: what the engine's ``declared`` answers, parsed
 `capsule.frontend.folders`            `cache_folder`: `Host.cache_folder` where there is no host
+`capsule.frontend.inputs`             `read_input`: a regular file of bounded size that lies in the project
+`capsule.frontend.owner`              `check_owner`: for what is found by looking upwards
+`capsule.frontend.patterns`           `find`: patterns of files, with a bound on the work
 `capsule.frontend.process`            `run_tool`: a compiler that doesn't outlive an interrupted host
 `capsule.frontend.sdk`                `sdk_modules`: the Python SDK's modules that a guest has too
 `capsule.frontend.tracking`           `Tracker`: for hosts that build hundreds of sources

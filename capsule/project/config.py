@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from capsule.errors import ConfigError, Location, PolicyError, UsageError
+from capsule.frontend.inputs import LARGEST_SETTINGS, InputError, read_input
 from capsule.policy.grants import parse_path
 from capsule.policy.limits import Limits
 from capsule.policy.options import OPTIONS
@@ -24,7 +25,7 @@ from capsule.policy.secrets import Secret, parse_table
 from capsule.project.remote_cache import CacheSettings
 
 CONFIG_NAME = "capsule.toml"
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = LARGEST_SETTINGS
 MOST_REQUIRED = 16
 
 TABLES = ("workflow", "workspace", "tasks", "limits", "secrets", "signatures", "cache")
@@ -100,26 +101,37 @@ def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
     folder = target if target.is_dir() else target.parent
     for candidate in (folder, *folder.parents):
         config_file = candidate / CONFIG_NAME
-        if config_file.is_file():
+        if is_there(config_file):
             return candidate, config_file
     working = Path(here)
     return (working if folder.is_relative_to(working) else folder), None
 
 
+def is_there(config_file: Path) -> bool:
+    """Whether there is a ``capsule.toml``, readable or not: one that can't be read lifts no ceiling."""
+    return os.path.lexists(config_file) and not config_file.is_dir()
+
+
 def load_config(
-    config_file: Path | None, root: Path, known_tables: Collection[str] = (), *, shown: str | None = None
+    config_file: Path | None,
+    root: Path,
+    known_tables: Collection[str] = (),
+    *,
+    shown: str | None = None,
+    within: Path | None = None,
 ) -> Config:
     """Reads and checks a ``capsule.toml``; with None, the built-in settings.
 
     ``known_tables`` are the tables of installed frontends, besides `FRONTEND_TABLES`. ``shown`` is what
-    errors and origins call the file, where its name alone would not tell which one is meant.
-    Raises `ConfigError`, with file and line, for what can't be read, isn't TOML, is larger than
-    `MAX_BYTES`, or has an unknown key or a bad value.
+    errors and origins call the file, where its name alone would not tell which one is meant. ``within`` is
+    the folder that a link must not lead out of, the file's own without it.
+    Raises `ConfigError`, with file and line, for what can't be read, is somebody else's, isn't TOML, is
+    larger than `MAX_BYTES`, or has an unknown key or a bad value.
     """
     if config_file is None:
         return Config(root)
     file = shown or config_file.name
-    data = _read(config_file, file)
+    data = _read(config_file, file, within or config_file.parent)
     text = _decode(data, file)
     tables = _parse(text, file)
     locate = _locator(text, file)
@@ -167,7 +179,7 @@ def _workflow(table: Mapping[str, Any], locate: Locate) -> Workflow:
 
 
 def _workspace(table: Mapping[str, Any], locate: Locate) -> Workspace:
-    from capsule.project.patterns import parse_patterns
+    from capsule.frontend.patterns import parse_patterns
 
     for key in table:
         if key != "members":
@@ -228,16 +240,11 @@ def _refuse_dates(value: object, locate: Locate, *path: str) -> None:
         )
 
 
-def _read(config_file: Path, name: str) -> bytes:
+def _read(config_file: Path, name: str, within: Path) -> bytes:
     try:
-        with config_file.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(f"can't be read: {reason}", location=Location(name)) from None
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"larger than {MAX_BYTES} bytes", location=Location(name))
-    return data
+        return read_input(config_file, most=MAX_BYTES, within=within, owned=True)
+    except InputError as error:
+        raise ConfigError(error.reason, hint=error.hint, location=Location(name)) from None
 
 
 def _decode(data: bytes, name: str) -> str:

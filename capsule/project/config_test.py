@@ -62,11 +62,16 @@ def test_a_folder_whose_name_begins_with_the_working_folders_is_not_in_it(projec
     assert find_root(project / "src2" / "main.py", project / "src") == (project / "src2", None)
 
 
-def test_a_folder_or_a_dangling_link_named_like_the_file_does_not_count(project: Path) -> None:
+def test_a_folder_named_like_the_file_does_not_count_and_anything_else_does(project: Path) -> None:
     (project / "capsule.toml").touch()
     (project / "src" / "capsule.toml").mkdir()
-    (project / "src" / "deep" / "capsule.toml").symlink_to("nowhere")
     assert find_root(project / "src" / "deep" / "x.py", project) == (project, project / "capsule.toml")
+    # Ceilings may have been meant: what can't be read is not passed over.
+    link = project / "src" / "deep" / "capsule.toml"
+    link.symlink_to("nowhere")
+    assert find_root(project / "src" / "deep" / "x.py", project) == (link.parent, link)
+    with pytest.raises(ConfigError, match="a symbolic link that leads nowhere"):
+        load_config(link, link.parent)
 
 
 def test_symbolic_links_in_source_and_working_folder_lead_to_the_same_root(project: Path) -> None:
@@ -233,8 +238,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_accepted(project: Path) -> 
 
 def test_a_file_that_is_too_large_or_can_not_be_read_is_told(project: Path) -> None:
     assert "larger" in refused(project, b"#" * (MAX_BYTES + 1)).message
-    for name in ("missing.toml", "src"):
-        with pytest.raises(ConfigError, match="can't be read"):
+    for name, problem in (("missing.toml", "can't be read"), ("src", "not a file")):
+        with pytest.raises(ConfigError, match=problem):
             load_config(project / name, project)
 
 

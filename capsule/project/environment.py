@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from capsule.errors import ConfigError, Location
+from capsule.frontend.inputs import LARGEST_SETTINGS, InputError, InputMissing, NotRegular, read_input
 
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = LARGEST_SETTINGS
 
 
 class Environment:
@@ -54,8 +55,7 @@ class Environment:
     def _project(self) -> Mapping[str, str]:
         if self._dotenv is None:
             path = self._root / ".env"
-            # A folder of this name is somebody's virtual environment.
-            self._dotenv = _read_project(path, self._root) if path.is_file() else {}
+            self._dotenv = _read_project(path, self._root)
         return self._dotenv
 
 
@@ -65,35 +65,32 @@ def environment(root: Path, env_file: Path | None = None) -> Environment:
 
 
 def _read_project(path: Path, root: Path) -> dict[str, str]:
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise ConfigError(
-            "a symbolic link that leaves the project",
-            hint="name the file yourself: --env-file FILE",
-            location=Location(".env"),
-        )
-    return _read(path, ".env")
+    try:
+        data = read_input(path, most=MAX_BYTES, within=root, owned=True)
+    except (InputMissing, NotRegular):
+        return {}  # a folder is a virtual environment, and a pipe one that asks before it gives
+    except InputError as error:
+        hint = "name the file yourself: --env-file FILE"
+        raise ConfigError(error.reason, hint=hint, location=Location(".env")) from None
+    return _parse(_decode(data, ".env"), ".env")
 
 
 def _read(path: Path, name: str) -> dict[str, str]:
     try:
-        # Opening a FIFO would wait for a writer.
-        if path.exists() and not path.is_file():
-            raise ConfigError("not a file", location=Location(name))
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"can't be read: {reason}", location=Location(name)) from None
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"larger than {MAX_BYTES} bytes", location=Location(name))
+        data = read_input(path, most=MAX_BYTES)
+    except InputError as error:
+        raise ConfigError(error.reason, hint=error.hint, location=Location(name)) from None
+    return _parse(_decode(data, name), name)
+
+
+def _decode(data: bytes, name: str) -> str:
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(
             "not UTF-8 text", hint="save the file as UTF-8", location=Location(name, line)
         ) from None
-    return _parse(text, name)
 
 
 def _parse(text: str, name: str) -> dict[str, str]:

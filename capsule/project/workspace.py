@@ -16,7 +16,7 @@ from typing import Any
 from capsule.errors import ConfigError
 from capsule.policy.limits import Limits
 from capsule.policy.model import FileGrant
-from capsule.project.config import CONFIG_NAME, Config, load_config
+from capsule.project.config import CONFIG_NAME, Config, is_there, load_config
 
 
 class Settings:
@@ -36,7 +36,7 @@ class Settings:
             config = self._load(config_file, CONFIG_NAME)
             return Governed(config, root if config.workspace is not None else None)
         folder, workspace = outer
-        inner = self._load(config_file, config_file.relative_to(folder).as_posix())
+        inner = self._load(config_file, config_file.relative_to(folder).as_posix(), folder)
         if inner.workspace is not None:
             raise ConfigError(
                 f"a workspace inside the workspace of {folder / CONFIG_NAME}",
@@ -52,17 +52,17 @@ class Settings:
         folder = root.parent
         if folder not in self._above:
             found = self._workspace_above(folder)
-            if found is None and (folder / CONFIG_NAME).is_file():
+            if found is None and is_there(folder / CONFIG_NAME):
                 config = self._load(folder / CONFIG_NAME, str(folder / CONFIG_NAME))
                 if config.workspace is not None:
                     found = folder, self._load(folder / CONFIG_NAME, CONFIG_NAME)
             self._above[folder] = found
         return self._above[folder]
 
-    def _load(self, config_file: Path, shown: str) -> Config:
+    def _load(self, config_file: Path, shown: str, within: Path | None = None) -> Config:
         config = self._read.get((config_file, shown))
         if config is None:
-            config = load_config(config_file, config_file.parent, self._known, shown=shown)
+            config = load_config(config_file, config_file.parent, self._known, shown=shown, within=within)
             self._read[config_file, shown] = config
         return config
 

@@ -10,8 +10,9 @@ from typing import Literal
 from capsule.artifact.sections import parse, signed_part
 from capsule.artifact.signature import LARGEST_SECTION
 from capsule.build.pipeline import Built, Plan, compile_anew, self_contained
-from capsule.build.session import read_artifact
+from capsule.build.session import LARGEST_WASM, read_artifact
 from capsule.errors import ArtifactError, CapsuleError
+from capsule.frontend.inputs import InputError, read_input
 from capsule.workspace.builder import Builder, Prospect
 from capsule.workspace.members import Member
 
@@ -81,10 +82,10 @@ def _compare_exported(
     expected = self_contained(Built(artifact, planned.engine, None, False, 0.0, len(fresh)), progress)
     try:
         # A signature is of the file, and not of what the source builds: that is what it stands behind.
-        size = path.stat().st_size
-        same = 0 <= size - len(expected) <= LARGEST_SECTION and _unsigned(path.read_bytes()) == expected
-    except OSError as error:
-        findings.append(f"{name} can't be read: {error.strerror or error}")
+        found = read_input(path, most=LARGEST_WASM, within=planned.project.base)
+        same = len(found) - len(expected) <= LARGEST_SECTION and _unsigned(found) == expected
+    except InputError as error:
+        findings.append(f"{name}: {error.reason}")
         return [name]
     if not same:
         findings.append(f"{name} {_difference(path, planned, fresh)}")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from capsule.errors import ConfigError, Location, UsageError
 from capsule.frontend.manager import Plugins
-from capsule.project.config import CONFIG_NAME, Config
-from capsule.project.patterns import Found, covers, find, is_skipped
+from capsule.frontend.patterns import Budget, Found, TooMuch, covers, find, is_skipped
+from capsule.project.config import CONFIG_NAME, Config, Workspace, is_there
 from capsule.project.workspace import Settings
 
 MAX_MEMBERS = 20_000
@@ -33,25 +33,34 @@ def members(root: Path, config: Config, plugins: Plugins, settings: Settings) ->
 
     A folder that a pattern names stands for its entrypoint: what its ``capsule.toml`` says, else its only
     ``main.<suffix>``. Folders without one and files of no frontend are passed over where a pattern has
-    wildcards. Raises `ConfigError` for a pattern that names nothing, a folder with several entrypoints, and
-    a link that leaves the workspace.
+    wildcards. Raises `ConfigError` for a pattern that names nothing, patterns that look at too many names,
+    a folder with several entrypoints, and a link that leaves the workspace.
     """
     assert config.workspace is not None
-    location = config.workspace.location
-    patterns = [pattern for pattern in config.workspace.members if not pattern.startswith("!")]
-    taken_away = [pattern[1:] for pattern in config.workspace.members if pattern.startswith("!")]
-    chooser = _Chooser(root, plugins, settings, location)
+    try:
+        return _all_members(
+            root, config.workspace, _Chooser(root, plugins, settings, config.workspace.location)
+        )
+    except TooMuch:
+        raise TooMuch(config.workspace.location) from None
+
+
+def _all_members(root: Path, workspace: Workspace, chooser: _Chooser) -> tuple[Member, ...]:
+    location = workspace.location
+    patterns = [pattern for pattern in workspace.members if not pattern.startswith("!")]
+    taken_away = [pattern[1:] for pattern in workspace.members if pattern.startswith("!")]
     found: dict[str, Member] = {}
+    budget = Budget()
     for pattern in patterns:
         count = 0
-        for one in find(root, pattern):
+        for one in find(root, pattern, budget):
             name = one.path.relative_to(root).as_posix()
-            if any(covers(taken, name) for taken in taken_away):
+            if any(covers(taken, name, budget) for taken in taken_away):
                 count += 1
                 continue
             for member in chooser.choose([one]):
                 count += 1
-                if not any(covers(taken, member.name) for taken in taken_away):
+                if not any(covers(taken, member.name, budget) for taken in taken_away):
                     found[member.name] = member
             if len(found) > MAX_MEMBERS:
                 raise ConfigError(f"more than {MAX_MEMBERS} members", location=location)
@@ -151,7 +160,7 @@ class _Chooser:
 
     def _entrypoint(self, folder: Path) -> Path | None:
         config_file = folder / CONFIG_NAME
-        if folder != self._root and config_file.is_file():
+        if folder != self._root and is_there(config_file):
             entrypoint = self._settings.of(folder, config_file).config.workflow.entrypoint
             if entrypoint is not None:
                 source = folder / entrypoint

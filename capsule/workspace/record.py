@@ -18,6 +18,7 @@ import xxhash
 from capsule_cache import Key, Store, StoreError, derive_key
 
 from capsule.build.pipeline import Plan
+from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
 from capsule.frontend.tracking import FileState, Lookups, PlaceState, folder_time, place_state
 from capsule.project.opened import STATE_FOLDER
 from capsule.project.user_cache import secret
@@ -221,9 +222,8 @@ def file_unchanged(path: str, noted: NotedFile) -> bool:
     if noted.state is not None and place_state(path) == noted.state:
         return True
     try:
-        # Not a pipe that somebody has put there since: it would be read for ever.
-        return Path(path).is_file() and content_digest(Path(path).read_bytes()) == noted.digest
-    except (OSError, ValueError):
+        return content_digest(read_input(path, most=LARGEST_SOURCE)) == noted.digest
+    except InputError:
         return False
 
 

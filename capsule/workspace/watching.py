@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capsule.errors import UsageError
+from capsule.frontend.patterns import is_skipped
 from capsule.frontend.tracking import Lookups, PlaceState, folder_time, place_state
 from capsule.project.config import CONFIG_NAME
-from capsule.project.patterns import is_skipped
 from capsule.workspace.record import NotedFile, file_unchanged
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ TITLES = {
     "build_test.py": "Building, and the environment",
     "evaded_ceilings_test.py": "Ways around the ceilings",
     "deny_all_test.py": "`--deny-all`",
+    "inputs_test.py": "Inputs that are something else, or somebody else's",
     "entropy_test.py": "What sandboxes share",
     "exhaustion_test.py": "Time, memory, threads",
     "files_test.py": "Files",

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
+from capsule.frontend.patterns import MAX_LENGTH, MAX_PATTERNS
 from capsule.policy.grants import MAX_ENTRIES, MAX_ENV_NAME, MAX_PATH, MODES
 from capsule.policy.limits import Limits
 from capsule.policy.options import OPTIONS
 from capsule.policy.secrets import PLACES
 from capsule.policy.sizes import MAX_INT, MAX_RETRIES, MAX_SECONDS
 from capsule.project.config import FRONTEND_TABLES, MOST_REQUIRED, TABLES, WORKFLOW_KEYS
-from capsule.project.patterns import MAX_LENGTH, MAX_PATTERNS
 from capsule.project.remote_cache import MODES as CACHE_MODES
 from capsule.project.schema import FILE
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from capsule.errors import BuildError, Location
+from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
+from capsule.frontend.patterns import Budget, TooMuch, find
 from capsule_c.tokens import Directive, Tokens, tokenize
 
 C_SUFFIXES = (".c",)
@@ -23,7 +24,6 @@ CPP_SUFFIXES = (".cpp", ".cc", ".cxx")
 SUFFIXES = C_SUFFIXES + CPP_SUFFIXES
 
 MOST_FILES = 5_000
-LARGEST_FILE = 32 << 20
 LARGEST_PROGRAM = 128 << 20
 
 INCLUDES = ("include", "include_next", "import", "embed")
@@ -64,23 +64,10 @@ class _Reader:
         if name.startswith(("-", "@")):
             # The compiler would take the one for an option, and the other for a file of options.
             raise BuildError(f"the name {name} begins with {name[0]}", hint="rename it", location=location)
-        path = self.root / name
-        real = Path(os.path.realpath(path))
-        if not real.is_relative_to(self.root):
-            raise BuildError(
-                f"{name} is a link out of the project",
-                hint="copy the file into the project",
-                location=location,
-            )
         try:
-            facts = real.stat()
-            if not stat.S_ISREG(facts.st_mode):
-                raise BuildError(f"{name} is not a file", location=location)
-            if facts.st_size > LARGEST_FILE:
-                raise BuildError(f"{name} is larger than {LARGEST_FILE >> 20} MiB", location=location)
-            content = real.read_bytes()
-        except OSError as error:
-            raise BuildError(f"{name} can't be read: {error.strerror or error}", location=location) from None
+            content = read_input(name, most=LARGEST_SOURCE, within=self.root)
+        except InputError as error:
+            raise BuildError(f"{name}: {error.reason}", hint=error.hint, location=location) from None
         self.size += len(content)
         if len(self.files) >= MOST_FILES or self.size > LARGEST_PROGRAM:
             raise BuildError(
@@ -92,8 +79,8 @@ class _Reader:
 
     def exists(self, name: str) -> bool:
         """Whether the project has such a file. It is remembered when it hasn't."""
-        if (self.root / name).is_file():
-            return True
+        if os.path.lexists(self.root / name) and not (self.root / name).is_dir():
+            return True  # whatever it is, reading it tells
         self.missed.add(name)
         return False
 
@@ -231,10 +218,16 @@ def _patterns(key: str, value: object, location: Location) -> list[str]:
 def _matching(patterns: Iterable[str], file: str, root: Path, location: Location) -> list[str]:
     base = root / posixpath.dirname(file)
     names: list[str] = []
+    budget = Budget()
     for pattern in patterns:
         try:
-            found = sorted(path for path in base.glob(pattern) if path.suffix.lower() in SUFFIXES)
-        except (ValueError, NotImplementedError) as error:
+            # A link out of the project has any name, and reading it says what is wrong.
+            found = sorted(
+                path
+                for path in {one.path for one in find(base, pattern, budget)}
+                if path.suffix.lower() in SUFFIXES or not Path(os.path.realpath(path)).is_relative_to(root)
+            )
+        except (ValueError, TooMuch) as error:
             raise BuildError(f"{pattern} is not a pattern: {error}", location=location) from None
         if not found:
             raise BuildError(

@@ -82,9 +82,9 @@ def test_what_is_included_has_to_be_written_out(project, text):
 def test_links_out_of_the_project_are_refused(project, tmp_path):
     (tmp_path / "secret.h").write_text("int secret;")
     (project.root / "link.h").symlink_to(tmp_path / "secret.h")
-    refused(project, '#include "link.h"', "link out of the project")
+    refused(project, '#include "link.h"', "link that leaves the project")
     (project.root / "folder").symlink_to(tmp_path)
-    refused(project, '#include "folder/secret.h"', "link out of the project")
+    refused(project, '#include "folder/secret.h"', "link that leaves the project")
 
 
 def test_links_inside_the_project_are_followed(project):
@@ -97,7 +97,7 @@ def test_sources_through_a_link_out_of_the_project_are_refused(project, tmp_path
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x.c").write_text("")
     (project.root / "lib").symlink_to(tmp_path / "out")
-    refused(project, '// capsule: sources = ["lib/x.c"]', "link out of the project", name="main.c")
+    refused(project, '// capsule: sources = ["lib/x.c"]', "link that leaves the project", name="main.c")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_settings_that_are_wrong_are_named_with_their_line(project, line, says):
 
 
 def test_a_program_that_is_too_large_is_refused(project, monkeypatch):
-    monkeypatch.setattr(sources, "LARGEST_FILE", 100)
+    monkeypatch.setattr(sources, "LARGEST_SOURCE", 100)
     refused(project, '#include "big.h"', "larger", files={"big.h": "x" * 101})
     monkeypatch.setattr(sources, "MOST_FILES", 1)
     refused(project, '#include "b.h"', "more than 1 files", files={"b.h": ""})

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from capsule.errors import BuildError, Location
+from capsule.frontend.inputs import InputError, InputMissing
 from capsule_js.engine import builtins
 from capsule_js.esbuild import Hook, Message, Request, Response, run_build
 from capsule_js.floating import mark_floating
-from capsule_js.reach import Reach
+from capsule_js.reach import OUTSIDE, Reach
+from capsule_js.surroundings import Surroundings, check_source_maps
 
 SDK = "@capsule-run/sdk"
 TIMEOUT = 120.0
@@ -28,7 +30,6 @@ FORMAT = 2
 _NAMESPACE = "capsule-builtin"
 _OUTPUT = "capsule-bundle.js"
 _SHOWN_ERRORS = 5
-_OUTSIDE = "outside the project"
 
 _FLAGS = (
     "--bundle",
@@ -92,18 +93,27 @@ def make_bundle(source: Path, root: Path, esbuild: Esbuild, *, unsupported: Sequ
     """
     own: dict[str, bytes] = {}
     reach = Reach(root)
+    surroundings = Surroundings(root, reach)
+    surroundings.check(source.parent)
 
-    def read(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def resolve(request: Mapping[str, Any]) -> None:
+        """Leaves the question to esbuild, once the settings that it looks up for the answer are known."""
+        surroundings.check_import(request["path"], Path(request["resolveDir"]))
+
+    def read(request: Mapping[str, Any]) -> Mapping[str, Any]:
         path: str = request["path"]
         name = relative_name(path, root)
-        if not reach.admits(path):
-            return _error(f"{name} lies {_OUTSIDE} and can't be a part of the program")
-        if is_package_file(name):
-            return None
         try:
-            content = Path(path).read_bytes()
-        except OSError:
-            return None
+            content = reach.read(path)
+        except InputMissing as error:
+            return _error(f"{name}: {error.reason}")
+        except InputError as error:
+            if error.reason == OUTSIDE:
+                return _error(f"{name} lies {OUTSIDE} and can't be a part of the program")
+            raise BuildError(error.reason, hint=error.hint, location=Location(name)) from None
+        check_source_maps(path, name, content, reach)
+        if is_package_file(name):
+            return {"contents": content, "loader": "default"}
         # What is hashed and searched for tasks is what esbuild gets, also when the file changes meanwhile.
         own[name] = content
         return {"contents": mark_floating(name, content), "loader": "default"}
@@ -120,6 +130,7 @@ def make_bundle(source: Path, root: Path, esbuild: Esbuild, *, unsupported: Sequ
                 Hook(_builtin_filter(), _resolve_builtin),
                 Hook("^node:", _refuse_unknown_builtin),
                 Hook("^(?:https?:)?//", _refuse_address),
+                Hook(".*", resolve),
             ),
             load=(Hook(".*", _load_builtin, _NAMESPACE), Hook(".*", read, "file")),
         ),
@@ -246,7 +257,7 @@ def _hint(error: Message) -> str | None:
     if "The engine has no module" in error.text:
         near = difflib.get_close_matches(error.text.split("'")[1].removeprefix("node:"), builtins(), 1)
         return f"did you mean node:{near[0]}?" if near else None
-    if _OUTSIDE in error.text:
+    if OUTSIDE in error.text:
         return "copy it into the project, or put capsule.toml into the folder that holds both"
     if "No loader is configured" in error.text:
         if '".node"' in error.text:

@@ -9,9 +9,11 @@ costs 40 ms more, and its resolver can be asked to leave exactly the engine's bu
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +25,9 @@ from capsule.errors import BuildError
 
 _LARGEST_PACKET = 1 << 30
 _KEY = 1
+
+MEMORY = 2 << 30
+"""Bytes that it may take; a program with large packages takes a tenth of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ def run_build(program: Path, version: str, request: Request, *, timeout: float) 
 
     timer = threading.Timer(timeout, give_up)
     timer.start()
+    # It has read nothing yet: what it is to build comes with the request.
+    _bound(child)
     try:
         return _Session(child, request).run(version)
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
@@ -109,6 +116,15 @@ def run_build(program: Path, version: str, request: Request, *, timeout: float) 
         _kill(child)
         with child:
             pass
+
+
+def _bound(child: subprocess.Popen[bytes]) -> None:
+    """Bounds the memory that it writes to, where one process may set that of another."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            _, most = resource.prlimit(child.pid, resource.RLIMIT_DATA)
+            value = MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most)
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (value, value))
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

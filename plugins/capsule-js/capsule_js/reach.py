@@ -14,6 +14,10 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
+from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
+
+OUTSIDE = "outside the project"
+
 _MODULES = "node_modules"
 
 
@@ -25,8 +29,23 @@ class Reach:
 
     def admits(self, path: str) -> bool:
         """Whether a file, by its real path, may become part of the program."""
+        return self._place(Path(os.path.realpath(path))) is not None
+
+    def read(self, path: str) -> bytes:
+        """A file that is in reach, and still is when it is opened.
+
+        Raises `InputError` for one that isn't, that is no regular file, or that is larger than
+        `LARGEST_SOURCE`.
+        """
         real = Path(os.path.realpath(path))
-        return real.is_relative_to(self._root) or any(real.is_relative_to(place) for place in self._above)
+        place = self._place(real)
+        if place is None:
+            raise InputError(OUTSIDE, "put capsule.toml into the folder that holds both")
+        return read_input(real, most=LARGEST_SOURCE, within=place)
+
+    def _place(self, real: Path) -> Path | None:
+        """The folder that brings a file into reach."""
+        return next((place for place in (self._root, *self._above) if real.is_relative_to(place)), None)
 
     @cached_property
     def _above(self) -> tuple[Path, ...]:

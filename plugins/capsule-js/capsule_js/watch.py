@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -19,16 +18,15 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
 from capsule.frontend.tracking import Lookups, PlaceState
 from capsule_js.bundle import Bundle
+from capsule_js.surroundings import CONFIGS, extended
 
-_CONFIGS = ("package.json", "tsconfig.json", "jsconfig.json")
 _INSTALL_STATES = (".package-lock.json", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml")
 """What npm, pnpm and yarn rewrite whenever they change a ``node_modules`` folder."""
 
 _RESOLVABLE = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json", ".css", ".txt")
-_LARGEST_CONFIG = 1 << 20
-_MOST_CONFIGS = 4096
 
 _CLOCK_STEP = 20_000_000
 """Nanoseconds by which the kernel's time stamps of files may lag behind the clock."""
@@ -96,8 +94,8 @@ class Record:
         files = {}
         for name, digest in self.own.items():
             try:
-                content = Path(root, name).read_bytes()
-            except OSError:
+                content = read_input(Path(root, name), most=LARGEST_SOURCE)
+            except InputError:
                 return None
             if content_digest(content) != digest:
                 return None
@@ -129,13 +127,13 @@ def watch(bundle: Bundle, root: Path, started: int) -> Watch | None:
     for folder in _folders(bundle.own, root):
         if folder not in root.parents:
             folders[str(folder)] = (0, "")
-        for name in _CONFIGS:
+        for name in CONFIGS:
             files[str(folder / name)] = None
         modules = folder / "node_modules"
         if modules.is_dir():
             files.update((str(modules / name), None) for name in _INSTALL_STATES)
         folders.update((str(place), (0, "")) for place in (modules, *(modules / scope for scope in scopes)))
-    for path in _extended(path for path in list(files) if path.endswith(("tsconfig.json", "jsconfig.json"))):
+    for path in extended(path for path in list(files) if path.endswith(("tsconfig.json", "jsconfig.json"))):
         files[path] = None
     limit = started - _CLOCK_STEP
     for path in files:
@@ -241,41 +239,3 @@ def _package_configs(packages: Iterable[str], root: Path) -> Iterator[str]:
             if Path(path).is_file():
                 yield path
             folder = folder.rpartition("/")[0]
-
-
-_EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"\\]*")')
-_QUOTED = re.compile(r'"([^"\\]*)"')
-
-
-def _extended(configs: Iterable[str]) -> Iterator[str]:
-    """The files that TypeScript configurations extend, and those that these extend."""
-    waiting = list(configs)
-    seen = set(waiting)
-    while waiting and len(seen) < _MOST_CONFIGS:
-        config = Path(waiting.pop())
-        try:
-            with config.open("rb") as file:
-                text = file.read(_LARGEST_CONFIG).decode("utf-8", "replace")
-        except OSError:
-            continue
-        for match in _EXTENDS.finditer(text):
-            for quoted in _QUOTED.finditer(match[1]):
-                for path in _candidates(config, quoted[1]):
-                    if path not in seen:
-                        seen.add(path)
-                        waiting.append(path)
-                        yield path
-
-
-def _candidates(config: Path, extended: str) -> Iterator[str]:
-    if "\0" in extended:
-        return
-    starts = [config.parent]
-    if not extended.startswith((".", "/")):
-        starts = [folder / "node_modules" for folder in config.parents]
-    for start in starts:
-        path = _absolute(start, extended)
-        yield path
-        if not path.endswith(".json"):
-            yield f"{path}.json"
-            yield f"{path}/tsconfig.json"

@@ -104,11 +104,11 @@ def _nearest(file: str, source: str, tree: Tree) -> tuple[str, bytes | None]:
     """The nearest such file at or above a source, and what it says; the root's when there is none."""
     folder = source.rpartition("/")[0]
     while folder:
-        text = tree.read(f"{folder}/{file}")
+        text = tree.read(f"{folder}/{file}", owned=True)
         if text is not None:
             return f"{folder}/{file}", text
         folder = folder.rpartition("/")[0]
-    return file, tree.read(file)
+    return file, tree.read(file, owned=True)
 
 
 def _inline(name: str, content: bytes) -> Dependencies | None:

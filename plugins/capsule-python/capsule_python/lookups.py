@@ -16,10 +16,10 @@ class RecordingTree:
         self._tree = tree
         self._seen: dict[str, PlaceState] = {}
 
-    def read(self, file: str) -> bytes | None:
-        """The content of a file, None when there is no such file. Raises `BuildError`."""
+    def read(self, file: str, *, owned: bool = False) -> bytes | None:
+        """The content of a file, None when there is no such file. Raises what the tree raises."""
         self._note(file)
-        return self._tree.read(file)
+        return self._tree.read(file, owned=owned)
 
     def is_folder(self, folder: str) -> bool:
         """Whether there is such a folder."""

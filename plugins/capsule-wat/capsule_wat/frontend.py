@@ -12,13 +12,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from capsule.errors import BuildError, ConfigError, Location
+from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
 from capsule.frontend.spec import Check, Host, Inputs, Json, OwnComponent, Source, TaskDeclaration
 
 COMPONENT_HEADER = b"\0asm\x0d\x00\x01\x00"
 
 EXAMPLE = ';; @task main compute=LOW timeout="5s"'
-
-LARGEST_SOURCE = 16 << 20
 
 _DECLARATION = re.compile(r"\s*;;\s*@task\b(.*)")
 _NAME = re.compile(r"\s+([^\s=]+)(?=\s|$)")
@@ -41,11 +40,9 @@ class WatFrontend:
             key = next(iter(source.settings))
             raise ConfigError(f"[wat] has no key {key[:60]!r}", location=Location("capsule.toml"))
         try:
-            content = source.path.read_bytes()
-        except OSError as error:
-            raise BuildError(
-                f"can't be read: {error.strerror or error}", location=Location(source.name)
-            ) from None
+            content = read_input(source.path, most=LARGEST_SOURCE, within=source.root)
+        except InputError as error:
+            raise BuildError(error.reason, hint=error.hint, location=Location(source.name)) from None
         return Inputs({source.name: content}, toolchain=self.toolchain(source))
 
     def toolchain(self, source: Source) -> Mapping[str, str]:
@@ -95,8 +92,6 @@ class WatFrontend:
 
 def _text(source: Source, inputs: Inputs) -> str:
     content = inputs.files[source.name]
-    if len(content) > LARGEST_SOURCE:
-        raise BuildError(f"is larger than {LARGEST_SOURCE:,} bytes", location=Location(source.name))
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capsule.errors import PolicyError
-from capsule.project.patterns import (
+from capsule.frontend.patterns import (
     MAX_ALTERNATIVES,
+    Budget,
+    TooMuch,
     covers,
     expand_braces,
     find,
@@ -107,3 +110,43 @@ def test_what_is_found_is_what_the_parts_match_one_by_one(tree, parts):
 )
 def test_an_exclusion_covers_what_it_names_and_what_lies_in_it(pattern, path, covered):
     assert covers(pattern, path) is covered
+
+
+def test_many_any_depths_end_as_soon_as_one(tmp_path):
+    """Each ``**`` used to be followed on its own: twenty of them had no end."""
+    (tmp_path / "/".join("abcdefghijkl")[:21]).mkdir(parents=True)
+    (tmp_path / "a/b/c/main.py").touch()
+    pattern = "/".join(["**", "*"] * 20)
+    started = time.monotonic()
+    assert list(find(tmp_path, pattern)) == []
+    assert not covers("/".join(["**", "*"] * 30 + ["x"]), "/".join("abcdefghij" * 5))
+    assert [one.path.name for one in find(tmp_path, "**/**/**/**/**/**/**/main.py")] == ["main.py"]
+    assert time.monotonic() - started < 1
+
+
+def test_more_steps_than_a_list_may_take_are_an_error(tmp_path):
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+    budget = Budget(60)
+    assert not list(find(tmp_path, "**/x", budget))
+    with pytest.raises(TooMuch, match="look at more"):
+        list(find(tmp_path, "**/x", budget))
+    with pytest.raises(TooMuch):
+        covers("**/x", "/".join("abcdefghij" * 10), Budget(30))
+
+
+def test_braces_of_a_whole_list_are_bounded():
+    many = "{" + ",".join("abcdefghij" * 30) + "}x"
+    with pytest.raises(PolicyError, match="stand for more"):
+        parse_patterns([f"{many[:-1]}{number}" for number in range(500)], "members")
+
+
+def test_a_link_out_of_the_folder_is_found_and_not_followed(tmp_path):
+    root = tmp_path / "root"
+    (tmp_path / "outside/inner").mkdir(parents=True)
+    (tmp_path / "outside/inner/main.py").touch()
+    root.mkdir()
+    (root / "out").symlink_to("../outside")
+    (root / "all").symlink_to("/")
+    found = {one.path.relative_to(root).as_posix() for one in find(root, "*/**/main.py")}
+    assert found == {"out", "all"}
