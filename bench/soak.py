@@ -221,7 +221,7 @@ class Soak:
             self.tally.violate(f"{SETTLE_SECONDS:g} s after the last run, {words}")
 
     def _end_all(self) -> None:
-        from capsule.build.session import close_journals
+        from capsule.launch.journals import close_journals
         from capsule.workers.pool import pool
 
         for caller in self._callers:

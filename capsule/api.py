@@ -178,8 +178,9 @@ class _Call:
                 from capsule.workers.spawner import spawner
 
                 spawner().start()
-            from capsule.build.session import prepare, start
             from capsule.frontend.manager import plugins
+            from capsule.launch.prepare import prepare
+            from capsule.launch.start import start
 
             start(
                 prepare(Path(self._file), self._here, plugins(), progress=_ignore),

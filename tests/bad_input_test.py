@@ -166,7 +166,7 @@ def test_two_tasks_of_one_name(project, cli, said):
 def exported(tmp_path_factory, user_cache):
     """A good artifact, thin: what is wrong with the copies is not its size."""
     from capsule import run_sync
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
 
     root = tmp_path_factory.mktemp("exported")
     (root / "main.py").write_text("def main():\n    return 'exported'\n")

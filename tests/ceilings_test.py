@@ -8,8 +8,9 @@ from dataclasses import fields
 import pytest
 
 from capsule import CapsuleError, events, run_sync
-from capsule.build.session import prepare, start
 from capsule.frontend.manager import plugins
+from capsule.launch.prepare import prepare
+from capsule.launch.start import start
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.options import OPTIONS
 from capsule.project.config import load_config

@@ -21,7 +21,7 @@ import platformdirs
 import pytest
 
 from capsule import Envelope, run_sync
-from capsule.build.session import close_journals
+from capsule.launch.journals import close_journals
 from capsule.project.user_cache import CACHE_VARIABLE, user_store
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "capsule")

@@ -18,9 +18,10 @@ import pytest
 from capsule import events
 from capsule.artifact.manifest import Manifest, Task
 from capsule.artifact.sections import pack, parse
-from capsule.build.session import prepare, start
 from capsule.errors import Location
 from capsule.frontend.manager import plugins
+from capsule.launch.prepare import prepare
+from capsule.launch.start import start
 from capsule.policy.limits import Limits
 from capsule.policy.model import Policy, TaskPolicy
 from capsule.policy.options import OPTIONS

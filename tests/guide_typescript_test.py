@@ -16,7 +16,7 @@ from capsule_js.engine import builtins
 from capsule_js.toolchain import ManagedToolchain
 
 from capsule import BuildError, run_sync
-from capsule.build.session import close_journals
+from capsule.launch.journals import close_journals
 from capsule.policy.options import OPTIONS
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "capsule"

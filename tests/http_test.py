@@ -233,7 +233,7 @@ def test_ceilings_bound_the_hosts_and_the_number_of_requests(project, server):
 
 def test_requests_are_recorded_without_their_secrets(project, server):
     project.run(REACH.format(hosts='["127.0.0.1"]'), server.url + "/a?token=hunter2").unwrap()
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
 
     close_journals()
     with sqlite3.connect(project / ".capsule/trace.db") as trace:

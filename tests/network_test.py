@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from capsule.build.session import close_journals
 from capsule.egress.policy import AllowList
 from capsule.egress.wire import RequestFailure
+from capsule.launch.journals import close_journals
 from capsule.policy.grants import parse_hosts
 
 PAGE = (Path(__file__).parent.parent / "docs/network.md").read_text()

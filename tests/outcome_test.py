@@ -82,8 +82,9 @@ def test_a_sub_task_over_a_limit_of_the_run_is_limit_exceeded(project):
 
 @pytest.mark.parametrize("body", ["while True: pass", "import time; time.sleep(30)"])
 def test_a_run_that_is_cancelled_says_so(project, body):
-    from capsule.build.session import prepare, start
     from capsule.frontend.manager import plugins
+    from capsule.launch.prepare import prepare
+    from capsule.launch.start import start
 
     path = project.write(
         "main.py",

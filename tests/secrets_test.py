@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from capsule import CapsuleError
-from capsule.build.session import close_journals
+from capsule.launch.journals import close_journals
 
 VALUE = "sk-0123456789abcdef"
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from capsule import run_sync
-from capsule.build.session import close_journals
+from capsule.launch.journals import close_journals
 
 TREE = """
     import time

@@ -18,9 +18,9 @@ def main() -> None:
     from capsule.cli.dispatch import dispatch
 
     code = dispatch(sys.argv[1:])
-    session = sys.modules.get("capsule.build.session")
-    if session is not None:
-        session.close_journals()
+    journals = sys.modules.get("capsule.launch.journals")
+    if journals is not None:
+        journals.close_journals()
     with suppress(OSError):  # whoever reads has gone
         sys.stdout.flush()
     remotes = sys.modules.get("capsule.build.remote.session")

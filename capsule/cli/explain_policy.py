@@ -85,8 +85,9 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
 def _artifact(project: Project, requirements: Any, progress: Progress) -> tuple[Artifact, tuple[Path, ...]]:
     from capsule.build.oversight import ARTIFACT_SUFFIX
     from capsule.build.pipeline import build, plan
-    from capsule.build.session import built_from, read_wasm
+    from capsule.build.reading import read_wasm
     from capsule.frontend.manager import plugins
+    from capsule.launch.prepare import built_from
 
     if project.source.suffix.lower() == ARTIFACT_SUFFIX:
         return read_wasm(project.source, requirements, progress=progress), (project.source,)

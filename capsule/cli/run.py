@@ -19,7 +19,7 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
         from capsule.cli.watch_run import watch_run
 
         return watch_run(file, args, options)
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
 
     execution = begin_run(file, args, options)
     code = _wait(execution, as_json=options.json)

@@ -25,7 +25,7 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = Fa
     """Lists the tasks of a file with their policies: as declared, and as they take effect."""
     from capsule.artifact.foreign_policy import under_ceilings
     from capsule.build.pipeline import build, plan
-    from capsule.build.session import read_wasm
+    from capsule.build.reading import read_wasm
     from capsule.frontend.manager import plugins
     from capsule.project.opened import open_project
 

@@ -64,7 +64,7 @@ FAREWELL = 1.0
 
 def work() -> int:
     """Serves requests until stdin ends. Returns the exit code."""
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
     from capsule.workers.arenas import keep_few_arenas
 
     keep_few_arenas()
@@ -201,8 +201,9 @@ class Worker:
         execution.on_end(ended)
 
     def _start(self, request: Request) -> Execution:
-        from capsule.build.session import prepare, start
         from capsule.frontend.manager import plugins
+        from capsule.launch.prepare import prepare
+        from capsule.launch.start import start
         from capsule.policy.limits import Limits
         from capsule.workers.isolation import chosen_isolation
 

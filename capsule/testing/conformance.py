@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from capsule.build.session import close_journals
 from capsule.errors import CapsuleError
 from capsule.frontend.spec import EngineProgram
+from capsule.launch.journals import close_journals
 from capsule.policy.model import HIGH_FUEL, LOW_FUEL, MEDIUM_FUEL, FileGrant
 from capsule.testing.programs import PROGRAMS, Programs
 from capsule.testing.server import ANSWER, serving

@@ -10,7 +10,7 @@ from typing import Literal
 from capsule.artifact.sections import parse, signed_part
 from capsule.artifact.signature import LARGEST_SECTION
 from capsule.build.pipeline import Built, Plan, compile_anew, self_contained
-from capsule.build.session import LARGEST_WASM, read_artifact
+from capsule.build.reading import LARGEST_WASM, read_artifact
 from capsule.errors import ArtifactError, CapsuleError
 from capsule.frontend.inputs import InputError, read_input
 from capsule.workspace.builder import Builder, Prospect

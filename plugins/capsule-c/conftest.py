@@ -12,8 +12,8 @@ import pytest
 
 from capsule import Envelope, run_sync
 from capsule.build.pipeline import BuildHost
-from capsule.build.session import close_journals
 from capsule.frontend.spec import Source
+from capsule.launch.journals import close_journals
 from capsule.project.user_cache import CACHE_VARIABLE
 
 PROGRAMS = Path(__file__).parent / "tests" / "programs"

@@ -16,10 +16,10 @@ from capsule import CapsuleError, run_sync
 from capsule.artifact.manifest import manifest_to_json
 from capsule.artifact.sections import COMPONENT_HEADER, ProgramTable, pack, pack_program, parse
 from capsule.build.loading import unpack_files
-from capsule.build.session import close_journals
 from capsule.cli.trace import report
 from capsule.errors import ArtifactError
 from capsule.frontend.spec import Program
+from capsule.launch.journals import close_journals
 
 
 def leb(number):

@@ -8,8 +8,8 @@ import pytest
 
 from capsule import CapsuleError, run_sync
 from capsule.build.oversight import oversight
-from capsule.build.session import prepare
 from capsule.frontend.manager import plugins
+from capsule.launch.prepare import prepare
 from capsule.policy.limits import apply_limits
 from capsule.project.opened import open_project
 

@@ -52,7 +52,7 @@ from pathlib import Path
 
 root, outside, programs, traps = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4:]
 from capsule.build.pipeline import plan
-from capsule.build.session import read_artifact
+from capsule.build.reading import read_artifact
 from capsule.errors import CapsuleError
 from capsule.frontend.manager import plugins
 from capsule.project.opened import open_project

@@ -236,7 +236,7 @@ def test_what_was_recorded_does_not_reach_the_terminal_either(project):
     project.run(
         "def main(text):\n    print(text)\n    raise ValueError(text)\n", text, on_output=lambda *_: None
     )
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
 
     close_journals()
     for command in (("trace",), ("trace", "--output")):
@@ -248,7 +248,7 @@ def test_what_is_recorded_takes_hostile_strings(project, cli):
     text = "'; DROP TABLE runs; --\0\ud800\x1b" + "x" * 100_000
     envelope = project.run("def main(text):\n    print(repr(text))\n    raise ValueError(text)\n", text)
     assert envelope.error["error_type"] == "task_error"
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
 
     close_journals()
     done = cli("trace", "--json")

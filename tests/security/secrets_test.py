@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from capsule.build.session import close_journals
+from capsule.launch.journals import close_journals
 
 VALUE = "sk-live/7Q+f3Zr9=Xw"
 NAME = "OPENAI_KEY"

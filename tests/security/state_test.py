@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from capsule import CapsuleError, run_sync
-from capsule.build.session import close_journals
+from capsule.launch.journals import close_journals
 
 SOURCE = "def main():\n    return 'good'\n"
 
@@ -31,7 +31,7 @@ def fresh(monkeypatch):
     """Forgets the programs that this process has loaded, as a new process has."""
 
     def forget():
-        monkeypatch.setattr("capsule.build.session._remembered", {})
+        monkeypatch.setattr("capsule.launch.prepare._remembered", {})
 
     forget()
     return forget
@@ -48,7 +48,7 @@ def rerun(project, fresh):
 @pytest.fixture
 def evil(tmp_path, fresh):
     """The artifact of another program, with the seal of another user."""
-    from capsule.build.session import close_journals
+    from capsule.launch.journals import close_journals
 
     root = tmp_path / "evil"
     root.mkdir()

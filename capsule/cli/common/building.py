@@ -99,7 +99,7 @@ def finish_artifact(
 
 def _write_export(path: Path, data: bytes) -> None:
     """Writes an exported artifact. Raises `UsageError` rather than overwrite anything else."""
-    from capsule.build.session import read_artifact
+    from capsule.build.reading import read_artifact
 
     if path.is_dir():
         raise UsageError(f"{path.name} is a folder", hint="move it away, then export again")

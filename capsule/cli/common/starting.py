@@ -41,8 +41,9 @@ class RunOptions:
 
 def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
     """Builds a file, if need be, and starts its task. Raises `CapsuleError`."""
-    from capsule.build.session import prepare, start
     from capsule.frontend.manager import plugins
+    from capsule.launch.prepare import prepare
+    from capsule.launch.start import start
     from capsule.workers.isolation import chosen_isolation
 
     here = Path.cwd()

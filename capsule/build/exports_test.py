@@ -2,7 +2,7 @@ import pytest
 import wasmtime
 from wasmtime.component import Component
 
-from capsule.build.loading import check_exports
+from capsule.build.exports import check_exports
 from capsule.errors import ArtifactError
 from capsule.runtime.engine import engine
 from capsule.runtime.export_types import describe

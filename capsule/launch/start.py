@@ -1,0 +1,81 @@
+"""Starting a run of what was prepared, with its folders, its environment, its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from capsule.launch.journals import journal
+from capsule.launch.prepare import Prepared
+from capsule.project.environment import environment
+from capsule.workers.attempts import attempts
+from capsule.workers.isolation import Isolation
+
+if TYPE_CHECKING:
+    from capsule.events import Sink
+    from capsule.policy.limits import Limits
+    from capsule.runtime.execution import Execution
+
+_told: set[Path] = set()
+
+
+def start(
+    prepared: Prepared,
+    task: str,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    *,
+    cwd: Path,
+    mounts: Iterable[str] = (),
+    limits: Limits | None = None,
+    env_file: Path | None = None,
+    sinks: Iterable[Sink] = (),
+    ahead: bool = False,
+    isolation: Isolation = "process",
+    begun: Callable[[Execution], None] | None = None,
+    here: bool = False,
+    on_problem: Callable[[str], None],
+) -> Execution:
+    """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
+    ``isolation`` says where its sandboxes are.
+
+    ``begun`` and ``here`` are those of `capsule.runtime.run.Run.start`.
+    Raises `CapsuleError` when it can't be started at all.
+    """
+    from capsule.runtime.preopens import Protected, mount_preopens, parse_mount
+    from capsule.runtime.run import Run
+    from capsule.runtime.settings import RunSettings
+
+    project = prepared.project
+    ceilings = prepared.limits if limits is None else prepared.limits.merge(limits)
+    mounts = tuple(mounts)
+    if prepared.loaded.manifest.contract.foreign:
+        _tell_of_grants(project.source, ceilings, mounts, on_problem)
+    protected = Protected.of(project.root, prepared.inputs, allowed=ceilings.allow_project_writes)
+    settings = RunSettings(
+        root=project.root,
+        limits=ceilings,
+        protected=protected,
+        environment=environment(project.root, env_file).select,
+        mounts=tuple(mount_preopens([parse_mount(text, cwd) for text in mounts], protected)),
+        sinks=tuple(sinks),
+        journal=journal(project, on_problem).record,
+        secrets=project.config.secrets,
+        ahead=ahead,
+        attempts=attempts(isolation),
+    )
+    return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
+
+
+def _tell_of_grants(
+    source: Path, limits: Limits, mounts: tuple[str, ...], tell: Callable[[str], None]
+) -> None:
+    """Says once for each file what to type, when a component of others is given nothing."""
+    from capsule.artifact.foreign_policy import what_to_type
+
+    typed = what_to_type(limits, mounted=bool(mounts))
+    if typed is not None and source not in _told:
+        _told.add(source)
+        what = "was not made by capsule, so it gets no folders, hosts or variables"
+        tell(f"{source.name} {what}; to give it some: {typed}")
