@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,22 @@ def _anchors(text: str) -> set[str]:
     """The anchors of headings, as repository hosts make them."""
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+# CONTRIBUTING.md
+
+HOUSE = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## The rooms")[2]
+
+
+def test_the_picture_of_the_rooms_has_the_floors_that_the_linter_keeps():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    floors = [layer.split(" | ") for layer in project["tool"]["importlinter"]["contracts"][0]["layers"]]
+    picture = HOUSE.split("```")[1].strip().splitlines()
+    assert [line.strip().partition("   ")[0].split("  ") for line in picture] == floors
+
+
+def test_the_way_through_a_run_names_files_that_are_there():
+    walk = HOUSE.partition("### What happens")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", walk)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "capsule" / name).exists() and name != "capsule/"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from capsule.errors import BuildError
 from capsule.frontend.sdk import sdk_modules
 from capsule.frontend.spec import Program
 from capsule_python import engine as recipe
-from capsule_python.engine import build_snapshot, componentize, python_engine
+from capsule_python.engine import _guest_files, build_snapshot, componentize, python_engine
 from capsule_python.harness_test import Sandbox, World, compiled, in_thread, program
 
 
@@ -46,6 +47,21 @@ def test_the_key_follows_what_the_host_brings(tmp_path: Path, monkeypatch: pytes
     other.write_text("changed")
     monkeypatch.setattr(recipe, "sdk_modules", lambda: {**sdk_modules(), "outcome.py": other})
     assert recipe._key("1") != before
+
+
+def test_the_guest_imports_nothing_of_the_host() -> None:
+    inside = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name, _ in _guest_files()
+    }
+    for name, path in _guest_files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            wanted = []
+            if isinstance(node, ast.Import):
+                wanted = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                wanted = [node.module or ""]
+            own = [module for module in wanted if module.partition(".")[0].startswith("capsule")]
+            assert set(own) <= inside, f"{name}:{node.lineno}"
 
 
 def test_a_sandbox_maps_the_snapshot_instead_of_copying_it() -> None:
