@@ -1,4 +1,4 @@
-"""Sandboxes that are prepared ahead in this process: quicker, and otherwise as if they were not."""
+"""Sandboxes that are prepared ahead: quicker, and otherwise as if they were not."""
 
 from __future__ import annotations
 
@@ -10,35 +10,90 @@ from capsule import run_sync
 from capsule.runtime import prepared
 from capsule.runtime.prepared import shelf
 from capsule.runtime.scheduler import MACHINE
+from capsule.workers import pool as pools
+from capsule.workers.frames import Kind
+from capsule.workers.process import WorkerProcess
 
 
-@pytest.fixture(autouse=True)
-def empty_shelf(monkeypatch):
-    monkeypatch.setenv("CAPSULE_ISOLATION", "thread")
-    settled()  # what another test has left in the making
-    shelf.clear()
-    shelf._unfit.clear()
-    return
+class Threads:
+    """Sandboxes on threads of this process wait on a shelf."""
+
+    isolation, module = "thread", prepared
+
+    def clear(self):
+        shelf.clear()
+        shelf._unfit.clear()
+
+    def making(self):
+        with shelf._lock:
+            return bool(shelf._making)
+
+    def ready(self):
+        with shelf._lock:
+            return sum(len(waiting) for waiting in shelf._ready.values())
+
+    def watched(self):
+        """Says of the one sandbox that is ready now, when it is asked, whether it was used."""
+        ((waiting,),) = shelf._ready.values()
+        return lambda: all(waiting not in others for others in shelf._ready.values())
 
 
-def ready():
-    with shelf._lock:
-        return sum(len(waiting) for waiting in shelf._ready.values())
+class Processes:
+    """Sandboxes in worker processes wait there."""
+
+    isolation, module = "process", pools
+
+    def clear(self):
+        pools.pool().clear()
+
+    def making(self):
+        return not all(each.settle() and (each.preparing is None or each.ready) for each in pools.pool().idle)
+
+    def ready(self):
+        return sum(each.ready for each in pools.pool().idle)
+
+    def watched(self):
+        """Says of the one sandbox that is ready now, when it is asked, whether it was used."""
+        [pid] = [each.pid for each in pools.pool().idle if each.ready]
+        attempts = []
+        kept = WorkerProcess.send
+
+        def send(worker, kind, fields, *rest):
+            if kind is Kind.START and fields["ready"]:
+                attempts.append(worker.pid)
+            return kept(worker, kind, fields, *rest)
+
+        WorkerProcess.send = send
+
+        def used():
+            WorkerProcess.send = kept
+            return attempts == [pid]
+
+        return used
 
 
-def settled(count=None, seconds=10):
+@pytest.fixture(autouse=True, params=[Threads, Processes], ids=["thread", "process"])
+def place(request, monkeypatch):
+    """Where sandboxes are: what is prepared ahead keeps the same promises in both places."""
+    there = request.param()
+    monkeypatch.setenv("CAPSULE_ISOLATION", there.isolation)
+    there.clear()
+    settled(there)  # what another test has left in the making
+    there.clear()
+    return there
+
+
+def settled(place, count=None, seconds=10):
     """Waits until nothing is being prepared (and ``count`` sandboxes are ready)."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         # A run's last act, after its outcome is out, is to have the next sandbox prepared.
         with MACHINE._lock:
             running = MACHINE._active
-        with shelf._lock:
-            making = bool(shelf._making)
-        if not running and not making and (count is None or ready() == count):
-            return ready()
+        if not running and not place.making() and (count is None or place.ready() == count):
+            return place.ready()
         time.sleep(0.005)
-    raise AssertionError(f"{ready()} sandboxes are ready, not {count}")
+    raise AssertionError(f"{place.ready()} sandboxes are ready, not {count}")
 
 
 IDENTITY = """
@@ -55,36 +110,36 @@ IDENTITY = """
 """
 
 
-def test_the_next_run_finds_a_sandbox_that_is_ready(project):
+def test_the_next_run_finds_a_sandbox_that_is_ready(place, project):
     path = project.write("main.py", IDENTITY)
     run_sync(path)
-    settled(1)
-    ((waiting,),) = shelf._ready.values()
+    settled(place, 1)
+    used = place.watched()
     assert run_sync(path).success
-    assert all(waiting not in others for others in shelf._ready.values())
-    settled(1)
+    assert used()
+    settled(place, 1)
 
 
-def test_a_prepared_sandbox_is_used_once_and_shares_nothing(project):
+def test_a_prepared_sandbox_is_used_once_and_shares_nothing(place, project):
     path = project.write("main.py", IDENTITY)
     results = []
     for number in range(6):
         results.append(run_sync(path, [str(number)]).result)
-        settled()
+        settled(place)
     assert [seen for _, seen, _ in results] == [[str(number)] for number in range(6)]
     assert len({here for here, _, _ in results}) == 6
     assert len({number for _, _, number in results}) == 6
 
 
-def test_an_edit_is_never_answered_by_a_sandbox_of_before(project):
+def test_an_edit_is_never_answered_by_a_sandbox_of_before(place, project):
     path = project.write("main.py", "def main(): return 'before'")
     run_sync(path)
-    settled(1)
+    settled(place, 1)
     project.write("main.py", "def main(): return 'after'")
     assert run_sync(path).result == "after"
 
 
-def test_the_environment_is_that_of_the_run(project, monkeypatch):
+def test_the_environment_is_that_of_the_run(place, project, monkeypatch):
     path = project.write(
         "main.py",
         """
@@ -100,22 +155,22 @@ def test_the_environment_is_that_of_the_run(project, monkeypatch):
     )
     monkeypatch.setenv("API_KEY", "one")
     assert run_sync(path).result == ["one", "one"]
-    settled(1)
+    settled(place, 1)
     monkeypatch.setenv("API_KEY", "two")
     assert run_sync(path).result == ["two", "two"]
 
 
-def test_what_the_top_level_prints_arrives_with_the_run_that_uses_it(project):
+def test_what_the_top_level_prints_arrives_with_the_run_that_uses_it(place, project):
     path = project.write("main.py", "print('loading')\ndef main(): print('running')")
     first, second = [], []
     run_sync(path, on_output=lambda stream, text: first.append(text))
-    settled(1)
+    settled(place, 1)
     assert "".join(first) == "loading\nrunning\n"
     run_sync(path, on_output=lambda stream, text: second.append(text))
     assert "".join(second) == "loading\nrunning\n"
 
 
-def test_a_request_is_never_made_ahead_of_a_run(project, server):
+def test_a_request_is_never_made_ahead_of_a_run(place, project, server):
     path = project.write(
         "main.py",
         f"""
@@ -134,11 +189,11 @@ def test_a_request_is_never_made_ahead_of_a_run(project, server):
     )
     for count in (1, 2, 3):
         assert run_sync(path).result == 200
-        assert settled() == 0
+        assert settled(place) == 0
         assert len(server.asked) == count
 
 
-def test_a_request_is_not_started_ahead_of_a_run_either(project, server):
+def test_a_request_is_not_started_ahead_of_a_run_either(place, project, server):
     path = project.write(
         "main.py",
         f"""
@@ -160,11 +215,11 @@ def test_a_request_is_not_started_ahead_of_a_run_either(project, server):
     )
     for count in (1, 2, 3):
         assert run_sync(path).result == 200
-        assert settled() == 0
+        assert settled(place) == 0
         assert len(server.asked) == count
 
 
-def test_a_task_with_folders_is_not_prepared(project):
+def test_a_task_with_folders_is_not_prepared(place, project):
     path = project.write(
         "main.py",
         """
@@ -179,11 +234,11 @@ def test_a_task_with_folders_is_not_prepared(project):
     """,
     )
     assert run_sync(path).result == "x"
-    assert settled() == 0
+    assert settled(place) == 0
     assert run_sync(path).result == "xx"
 
 
-def test_limits_hold_in_a_prepared_sandbox(project):
+def test_limits_hold_in_a_prepared_sandbox(place, project):
     path = project.write(
         "main.py",
         """
@@ -201,16 +256,16 @@ def test_limits_hold_in_a_prepared_sandbox(project):
     )
     run_sync(path, ["warm"])
     for kind in ("spin", "sleep"):
-        settled(seconds=10)
-        assert ready() >= 1 or run_sync(path, ["warm"]).success
-        settled()
+        settled(place)
+        assert place.ready() >= 1 or run_sync(path, ["warm"]).success
+        settled(place)
         started = time.monotonic()
         assert run_sync(path, [kind]).error["error_type"] == "timeout"
         assert time.monotonic() - started < 3
     assert run_sync(path, ["again"], limits={"compute": 1000}).error["error_type"] == "out_of_fuel"
 
 
-def test_sub_tasks_can_be_started_from_a_prepared_sandbox(project):
+def test_sub_tasks_can_be_started_from_a_prepared_sandbox(place, project):
     path = project.write(
         "main.py",
         """
@@ -225,19 +280,19 @@ def test_sub_tasks_can_be_started_from_a_prepared_sandbox(project):
     )
     for _ in range(3):
         assert run_sync(path).result == [0, 2, 4, 6]
-        settled()
+        settled(place)
 
 
-def test_what_nobody_uses_goes(project, monkeypatch):
-    monkeypatch.setattr(prepared, "KEEP_SECONDS", 0.2)
+def test_what_nobody_uses_goes(place, project, monkeypatch):
+    monkeypatch.setattr(place.module, "KEEP_SECONDS", 0.2)
     path = project.write("main.py", "def main(): return 1")
     run_sync(path)
-    settled(1)
-    settled(0)
+    settled(place, 1)
+    settled(place, 0)
 
 
-def test_a_top_level_that_fails_fails_every_run_alike(project):
+def test_a_top_level_that_fails_fails_every_run_alike(place, project):
     path = project.write("main.py", "import nonesuch\ndef main(): return 1")
     for _ in range(3):
         assert run_sync(path).error["error_type"] == "load_error"
-        assert settled() == 0
+        assert settled(place) == 0

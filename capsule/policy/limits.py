@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from capsule.errors import Location, PolicyError, UsageError
-from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
 from capsule.policy.meet import common_files, common_hosts, common_names
 from capsule.policy.model import GRANTS, FileGrant, Policy, TaskPolicy
 from capsule.policy.options import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
-from capsule.policy.resolve import BUILT_IN
-from capsule.policy.sizes import parse_compute, parse_count, parse_duration, parse_retries, parse_size
+from capsule.policy.resolve import BUILT_IN, PARSERS
+from capsule.policy.sizes import parse_compute, parse_count, parse_duration, parse_size
 
 MIB = 1024 * 1024
 
@@ -249,14 +248,7 @@ def _parse_bool(value: object, option: str, location: Location | None) -> bool:
 
 
 _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
-    "compute": parse_compute,
-    "ram": parse_size,
-    "timeout": parse_duration,
-    "max_retries": parse_retries,
-    "allowed_files": parse_files,
-    "allowed_hosts": parse_hosts,
-    "env_variables": parse_env,
-    "secrets": parse_secrets,
+    **PARSERS,
     "depth": _count(0, 1000),
     "tasks": _count(0, 10**9),
     "concurrency": _count(1, 10_000),

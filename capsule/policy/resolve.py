@@ -41,7 +41,7 @@ def parse_option(
     """
     if option in ("ram", "timeout") and isinstance(value, str) and value.lower() == UNLIMITED:
         return None
-    return _PARSERS[option](value, name or option, location)
+    return PARSERS[option](value, name or option, location)
 
 
 def declared_policy(
@@ -71,7 +71,7 @@ def declared_policy(
     return TaskPolicy(Policy(**values), origins)
 
 
-_PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
+PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
     "compute": parse_compute,
     "ram": parse_size,
     "timeout": parse_duration,
