@@ -175,7 +175,7 @@ def test_the_examples_have_no_type_errors(installed):
     assert len(sources) == 8
     for path in sources:
         source = Source(path, installed)
-        assert typecheck(source, ManagedToolchain(None, installed), print) == ()
+        assert typecheck(source, ManagedToolchain(), print) == ()
 
 
 def outcomes(command, folder):
@@ -194,7 +194,7 @@ def outcomes(command, folder):
 
 def test_in_code_runs_sandboxes_from_an_ordinary_node_program(examples):
     try:
-        node = ManagedToolchain(None, Path("/nowhere")).node(print)
+        node = ManagedToolchain().node(print)
     except BuildError as error:
         pytest.skip(f"needs Node: {error}")
     shutil.copytree(SDK, examples / "node_modules/@capsule-run/sdk")

@@ -51,7 +51,7 @@ def typescript(project):
 def node():
     """The Node of the frontend's toolchain; without a network and a cache, the tests are skipped."""
     try:
-        return ManagedToolchain(None, Path("/nowhere")).node(print)
+        return ManagedToolchain().node(print)
     except BuildError as error:
         pytest.skip(f"needs Node: {error}")
 

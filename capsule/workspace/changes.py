@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,13 +11,9 @@ from capsule.errors import CapsuleError, UsageError
 from capsule.frontend.tracking import Lookups
 from capsule.project.config import CONFIG_NAME
 from capsule.workspace.builder import Builder
+from capsule.workspace.git import Repository, opened
 from capsule.workspace.members import Member
 from capsule.workspace.record import Record
-
-TIMEOUT = 120.0
-
-_QUIETLY = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
-"""Settings of a repository can name programs to run; none of them is needed to list files."""
 
 
 def changed_files(folder: Path, since: str | None) -> Mapping[str, str]:
@@ -29,21 +24,26 @@ def changed_files(folder: Path, since: str | None) -> Mapping[str, str]:
     """
     if since is not None and (since.startswith("-") or not since.isprintable() or not since):
         raise UsageError(f"--since {since[:100]!r} is no revision", hint="--since origin/main")
-    top = Path(_git(folder, "rev-parse", "--show-toplevel", problem="this is no git repository").rstrip("\n"))
-    revision = _revision(folder, since or "HEAD")
-    listed = _git(
-        folder,
+    with opened(folder) as repository:
+        return _changed(repository, since)
+
+
+def _changed(repository: Repository, since: str | None) -> Mapping[str, str]:
+    top, git = repository.top, repository.git
+    revision = _revision(repository, since or "HEAD")
+    listed = git(
         "diff",
         "--no-ext-diff",
         "--no-textconv",
         "--no-renames",
+        "--ignore-submodules=all",
         "--name-status",
         "-z",
         revision,
         "--",
     ).split("\0")
     changed = {str(top / name): status[:1] for status, name in zip(listed[::2], listed[1::2], strict=False)}
-    for name in _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", "-z").split("\0"):
+    for name in git("ls-files", "--others", "--exclude-standard", "--full-name", "-z").split("\0"):
         if name:
             changed[str(top / name)] = "A"
     return changed
@@ -92,9 +92,8 @@ def _lookups_touched(lookups: Lookups | None, planned: Plan, changed: Mapping[st
     )
 
 
-def _revision(folder: Path, since: str) -> str:
-    commit = _git(
-        folder,
+def _revision(repository: Repository, since: str) -> str:
+    commit = repository.git(
         "rev-parse",
         "--verify",
         "--end-of-options",
@@ -104,30 +103,6 @@ def _revision(folder: Path, since: str) -> str:
     if since == "HEAD":
         return commit
     try:
-        return _git(folder, "merge-base", commit, "HEAD").strip()
+        return repository.git("merge-base", commit, "HEAD").strip()
     except UsageError:
         return commit  # a shallow clone may not have what the two have in common
-
-
-def _git(folder: Path, *arguments: str, problem: str | None = None) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *_QUIETLY, *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise UsageError("--affected needs git, and it isn't installed", hint="install git") from None
-    except subprocess.TimeoutExpired:
-        raise UsageError(f"git took longer than {TIMEOUT:g} seconds") from None
-    if done.returncode != 0:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise UsageError(
-            f"--affected: {problem or 'git failed'}: {lines[0][:300]}",
-            hint="--affected --since REVISION needs a git repository that has this revision; "
-            "a shallow clone gets it with: git fetch --unshallow",
-        )
-    return os.fsdecode(done.stdout)

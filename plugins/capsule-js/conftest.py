@@ -15,7 +15,7 @@ from capsule.errors import BuildError
 @pytest.fixture(scope="session")
 def managed() -> ManagedToolchain:
     """The tools, in the user's cache."""
-    return ManagedToolchain(None, Path("/nowhere"))
+    return ManagedToolchain()
 
 
 @pytest.fixture(scope="session")

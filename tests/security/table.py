@@ -25,6 +25,7 @@ ROOT = HERE.parent.parent
 PAGE = ROOT / "docs/security-tests.md"
 
 TITLES = {
+    "aims_test.py": "Tools that a project aims",
     "artifact_test.py": "Artifacts from elsewhere",
     "build_test.py": "Building, and the environment",
     "evaded_ceilings_test.py": "Ways around the ceilings",

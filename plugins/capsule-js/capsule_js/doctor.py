@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from capsule.errors import CapsuleError
 from capsule.frontend.spec import Check
@@ -28,7 +27,7 @@ def checks() -> Iterator[Check]:
 
 def _node() -> Check:
     try:
-        node = chosen_node(None, Path("/")) or system_node()
+        node = chosen_node() or system_node()
     except CapsuleError as error:
         return Check("Node", "broken", error.message, hint=error.hint)
     managed = managed_folder(toolchain_folder())

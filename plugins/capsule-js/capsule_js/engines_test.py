@@ -11,13 +11,13 @@ from capsule_js.toolchain import STARLINGMONKEY, ManagedToolchain
 
 
 def test_quickjs_runs_what_asks_for_nothing(tmp_path):
-    toolchain = ManagedToolchain(None, tmp_path)
+    toolchain = ManagedToolchain()
     assert chosen_kind({}).engine(toolchain).name == engine.NAME
     assert chosen_kind({"engine": "quickjs"}) is chosen_kind({})
 
 
 def test_starlingmonkey_is_another_engine_with_a_key_of_its_own(tmp_path):
-    made = chosen_kind({"engine": "starlingmonkey"}).engine(ManagedToolchain(None, tmp_path))
+    made = chosen_kind({"engine": "starlingmonkey"}).engine(ManagedToolchain())
     assert made.name == starlingmonkey.NAME
     assert made.key != engine.engine_key()
 

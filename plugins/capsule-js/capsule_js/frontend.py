@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib.metadata
 import json
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from capsule_js.toolchain import ManagedToolchain
     from capsule_js.watch import Record
 
-SETTINGS = ("engine", "node")
+SETTINGS = ("engine",)
 """The keys of ``[javascript]``."""
 
 _BUNDLE = "bundle"
@@ -71,7 +72,7 @@ class JavaScriptFrontend:
         record = self._recall(identity, file)
         if record is not None and (files := record.unchanged(source.root)) is not None:
             return self._inputs(source, record, files)
-        esbuild = self._toolchain(source).esbuild(host.progress)
+        esbuild = self._toolchain().esbuild(host.progress)
         started = time.time_ns()
         bundle = make_bundle(source.path, source.root, esbuild, unsupported=kind.unsupported)
         record = Record(
@@ -138,7 +139,7 @@ class JavaScriptFrontend:
         if snapshot:
             from capsule_js.engine import build_snapshot
 
-            toolchain = self._toolchain(source)
+            toolchain = self._toolchain()
             node, modules = toolchain.node(host.progress), toolchain.modules(host.progress)
             host.progress("running the program's top level")
             entries = program.entries
@@ -149,7 +150,7 @@ class JavaScriptFrontend:
         """The JavaScript engine that the project asks for."""
         from capsule_js.engines import chosen_kind
 
-        return chosen_kind(source.settings).engine(self._toolchain(source))
+        return chosen_kind(source.settings).engine(self._toolchain())
 
     def doctor(self) -> Iterable[Check]:
         """Is everything there that builds need."""
@@ -163,13 +164,13 @@ class JavaScriptFrontend:
 
         return tuple(
             Diagnostic(found.text, None if found.file is None else Location(found.file, found.line))
-            for found in typecheck(source, self._toolchain(source), host.progress)
+            for found in typecheck(source, self._toolchain(), host.progress)
         )
 
-    def _toolchain(self, source: Source) -> ManagedToolchain:
+    def _toolchain(self) -> ManagedToolchain:
         from capsule_js.toolchain import ManagedToolchain
 
-        return ManagedToolchain(source.settings.get("node"), source.root)
+        return ManagedToolchain()
 
     def _identity(self, source: Source) -> str:
         from capsule_js.engines import chosen_kind
@@ -211,7 +212,7 @@ class JavaScriptFrontend:
         if made is not None and made[0] is inputs:
             bundle = made[1]
         else:
-            esbuild = self._toolchain(source).esbuild(host.progress)
+            esbuild = self._toolchain().esbuild(host.progress)
             unsupported = chosen_kind(source.settings).unsupported
             bundle = make_bundle(source.path, source.root, esbuild, unsupported=unsupported)
             digest = content_digest(bundle.text.encode(), bundle.source_map)
@@ -246,6 +247,15 @@ def _check_place(source: Source) -> None:
 
 def _check_settings(settings: Mapping[str, Json]) -> None:
     for key in settings:
+        if key == "node":
+            from capsule_js.node import VARIABLE
+
+            named = settings[key] if isinstance(settings[key], str) else "/usr/bin/node"
+            raise ConfigError(
+                "[javascript] node names a program that runs on this machine, and no project chooses one",
+                hint=f"remove it; if you trust it: export {VARIABLE}={shlex.quote(named)}",
+                location=Location("capsule.toml"),
+            )
         if key not in SETTINGS:
             near = difflib.get_close_matches(key, SETTINGS, 1)
             raise ConfigError(

@@ -149,9 +149,9 @@ def test_options_that_only_running_tells_come_from_the_sealed_sandbox(tmp_path: 
 
 
 def test_an_unknown_setting_is_an_error_with_the_nearest_one(tmp_path: Path, host: Any) -> None:
-    with pytest.raises(ConfigError, match="nod") as caught:
-        JavaScriptFrontend().inputs(source(tmp_path, nod="x"), host)
-    assert "node" in (caught.value.hint or "")
+    with pytest.raises(ConfigError, match="engin") as caught:
+        JavaScriptFrontend().inputs(source(tmp_path, engin="x"), host)
+    assert "engine" in (caught.value.hint or "")
 
 
 def test_a_source_outside_the_project_is_an_error(tmp_path: Path, host: Any) -> None:

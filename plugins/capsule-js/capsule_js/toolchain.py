@@ -52,14 +52,9 @@ _MACHINES = {
 
 
 class ManagedToolchain:
-    """The tools, found or installed when they are first asked for.
+    """The tools, found or installed when they are first asked for."""
 
-    ``setting`` is ``[javascript] node``; ``root`` the project root, in which no tool may lie.
-    """
-
-    def __init__(self, setting: object, root: Path) -> None:
-        self._setting = setting
-        self._root = root
+    def __init__(self) -> None:
         self._node: Node | None = None
 
     def node(self, progress: Progress) -> Path:
@@ -123,7 +118,7 @@ class ManagedToolchain:
 
     def _found_node(self, progress: Progress) -> Node:
         if self._node is None:
-            node = chosen_node(self._setting, self._root) or system_node()
+            node = chosen_node() or system_node()
             self._node = node if node is not None else managed_node(toolchain_folder(), progress)
         return self._node
 

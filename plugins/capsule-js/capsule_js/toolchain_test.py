@@ -76,7 +76,7 @@ def test_without_a_registry_the_error_names_the_packages_and_a_mirror(
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
     said: list[str] = []
     with pytest.raises(BuildError) as caught:
-        ManagedToolchain(None, Path("/nowhere")).typescript(said.append)
+        ManagedToolchain().typescript(said.append)
     assert "typescript 7" in caught.value.message
     assert "npm config set registry" in (caught.value.hint or "")
     assert any(line.startswith("installing ") and "typescript 7" in line for line in said)
@@ -152,7 +152,7 @@ def test_packages_come_from_the_users_registry_and_no_script_of_theirs_runs(
     empty_cache: Path, tmp_path: Path, registry: Registry
 ) -> None:
     locked = locked_folder(tmp_path / "locked", registry.integrity())
-    modules = ManagedToolchain(None, Path("/nowhere"))._packages(locked, print)
+    modules = ManagedToolchain()._packages(locked, print)
     assert (modules / "evil" / "index.js").is_file()
     assert not (tmp_path / "ran").exists()
 
@@ -162,7 +162,7 @@ def test_a_package_with_another_digest_is_refused(
 ) -> None:
     locked = locked_folder(tmp_path / "locked", "sha512-" + "A" * 86 + "==")
     with pytest.raises(BuildError) as caught:
-        ManagedToolchain(None, Path("/nowhere"))._packages(locked, print)
+        ManagedToolchain()._packages(locked, print)
     assert "EINTEGRITY" in (caught.value.traceback or "")
     assert not packages_folder(locked).exists()
 
@@ -176,10 +176,10 @@ def test_a_node_without_npm_that_was_named_is_an_error_and_not_passed_over(
     monkeypatch.setenv(VARIABLE, str(program))
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(BuildError, match="has no npm"):
-        ManagedToolchain(None, Path("/nowhere")).esbuild(print)
+        ManagedToolchain().esbuild(print)
 
 
 def test_what_is_installed_needs_no_node(managed: ManagedToolchain, monkeypatch: pytest.MonkeyPatch) -> None:
     managed.esbuild(print)
     monkeypatch.setenv(VARIABLE, os.devnull)
-    assert ManagedToolchain(None, Path("/nowhere")).esbuild(print).program.is_file()
+    assert ManagedToolchain().esbuild(print).program.is_file()

@@ -27,7 +27,7 @@ def check(root: Path, host: Any, files: dict[str, str], name: str = "main.ts") -
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     try:
-        return typecheck(Source(root / name, root), ManagedToolchain(None, root), host.progress)
+        return typecheck(Source(root / name, root), ManagedToolchain(), host.progress)
     except BuildError as error:
         if "npm" in error.message:
             pytest.skip(f"needs the TypeScript compiler: {error}")
