@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 from collections.abc import Iterable
 from typing import Final
@@ -33,6 +34,8 @@ READING: Final = READ_FILE | READ_DIR
 WRITING: Final = (
     READING | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM | REFER | TRUNCATE
 )
+OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
+"""What can be allowed of a single file."""
 BIND_AND_CONNECT_TCP: Final = 0b11
 ABSTRACT_SOCKETS_AND_SIGNALS: Final = 0b11
 
@@ -58,9 +61,10 @@ def abi() -> int:
     return max(0, _call(CREATE_RULESET, None, 0, VERSION))
 
 
-def restrict(folders: Iterable[tuple[int, bool]]) -> bool:
+def restrict(folders: Iterable[tuple[int, bool]], programs: Iterable[int] = ()) -> bool:
     """Gives up all files but those below ``folders`` (descriptors, and whether they may be written), and TCP.
 
+    ``folders`` may be files, too. ``programs`` (descriptors of files) may be read and executed.
     Holds for this thread and those that it starts, for ever. Needs no-new-privileges. Returns False when the
     kernel has no Landlock that will do. Raises `OSError` when it has and refuses.
     """
@@ -77,12 +81,20 @@ def restrict(folders: Iterable[tuple[int, bool]]) -> bool:
     ruleset = _checked(_call(CREATE_RULESET, ctypes.byref(attributes), size, 0))
     try:
         for folder, writable in folders:
-            rule = _PathBeneath((WRITING if writable else READING) & handled, folder)
-            _checked(_call(ADD_RULE, ruleset, PATH_BENEATH, ctypes.byref(rule), 0))
+            _allow(ruleset, folder, (WRITING if writable else READING) & handled)
+        for program in programs:
+            _allow(ruleset, program, READ_FILE | EXECUTE)
         _checked(_call(RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
     return True
+
+
+def _allow(ruleset: int, place: int, rights: int) -> None:
+    if not stat.S_ISDIR(os.fstat(place).st_mode):
+        rights &= OF_FILES
+    rule = _PathBeneath(rights, place)
+    _checked(_call(ADD_RULE, ruleset, PATH_BENEATH, ctypes.byref(rule), 0))
 
 
 def _rights(version: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -187,3 +189,103 @@ def test_a_project_that_chooses_a_node(project, cli, said, evil):
         done = cli(*command, "main.ts")
         said(done, "[javascript] node", "no project chooses", f"export CAPSULE_NODE={script}", status=2)
     assert not trace.exists()
+
+
+@pytest.fixture
+def typecheck(project, cli):
+    """``build --typecheck`` of a program with sound types; skipped where the compiler can't be had."""
+
+    def run():
+        project.write("main.ts", "export function main(): number { return 1 }\n")
+        done = cli("build", "main.ts", "--typecheck", timeout=60)
+        if "npm" in done.stderr and done.status != 0:
+            pytest.skip("needs the TypeScript compiler")
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+WRITING = {
+    "generateTrace": "./link",
+    "outDir": "./link",
+    "tsBuildInfoFile": "./link/x.tsbuildinfo",
+    "declarationDir": "./link",
+    "generateCpuProfile": "./link/profile",
+}
+
+
+@pytest.mark.parametrize("way", ["tsconfig.json", "a file that it extends", "a package that it extends"])
+def test_a_type_checker_that_is_told_to_write(project, typecheck, tmp_path, way):
+    """``generateTrace`` wrote files with names of the project's choice through a link to anywhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (project / "link").symlink_to(home)
+    options = {"composite": True, "incremental": True, "declaration": True, **WRITING}
+    text = json.dumps({"compilerOptions": options})
+    if way == "tsconfig.json":
+        project.write("tsconfig.json", text)
+    elif way == "a file that it extends":
+        project.write("tsconfig.json", '{"extends": "./base.json"}')
+        project.write("base.json", text)
+    else:
+        project.write("tsconfig.json", '{"extends": "evil/tsconfig.json"}')
+        project.write("node_modules/evil/tsconfig.json", text)
+        (project / "node_modules/evil/link").symlink_to(home)
+    done = typecheck()
+    assert list(home.iterdir()) == [], done
+    left = {path.name for path in project.root.iterdir()}
+    assert left <= {"main.ts", "tsconfig.json", "base.json", "node_modules", "link", ".capsule"}, left
+
+
+@pytest.mark.parametrize(
+    "name", ["generateTrace", "tsBuildInfoFile", "plugins", "pprofDir", "outDir", "noCheck"]
+)
+def test_options_of_the_type_checker_are_a_list_of_those_that_check(name):
+    from capsule_js.typecheck import allowed_options
+
+    options = {name: "./x", "strict": True, "typeRoots": ["./t"], "paths": {"~/*": ["./src/*"]}}
+    kept = allowed_options(options, Path("/p"))
+    assert kept == {"strict": True, "typeRoots": ["/p/t"], "paths": {"~/*": ["/p/src/*"]}}
+
+
+def test_a_type_checker_that_is_shown_files_of_the_host(project, typecheck, tmp_path):
+    """What it can't read it can't print, whatever leads there."""
+    (tmp_path / "secret.ts").write_text("export const secret: number = 'the secret of the host'\n")
+    (project / "link.ts").symlink_to(tmp_path / "secret.ts")
+    project.write(
+        "tsconfig.json", json.dumps({"compilerOptions": {"paths": {"s": [f"{tmp_path}/secret.ts"]}}})
+    )
+    project.write("types/index.d.ts", f'/// <reference path="{tmp_path}/secret.ts" />\n')
+    project.write("main.ts", "")
+    from capsule_js.toolchain import ManagedToolchain
+    from capsule_js.typecheck import typecheck as check
+
+    from capsule.frontend.spec import Source
+
+    typecheck()
+    project.write(
+        "main.ts",
+        f"""
+        /// <reference path="types/index.d.ts" />
+        import {{ secret }} from "s"
+        import * as other from "./link"
+        import * as third from "{tmp_path}/secret"
+        export const a: boolean = secret, b: boolean = other.secret, c: boolean = third.secret
+        """,
+    )
+    said = check(Source(project / "main.ts", project.root), ManagedToolchain(), lambda message: None)
+    assert said
+    assert not any("number" in message.text or "string" in message.text for message in said), said
+
+
+@pytest.mark.parametrize("trap", ["/dev/zero", "pipe"])
+@pytest.mark.parametrize("name", ["tsconfig.json", "base.json"])
+def test_settings_of_the_type_checker_that_never_end(project, typecheck, trap, name):
+    project.write("tsconfig.json", '{"\\u0065xtends": "./base.json"}')
+    (project / name).unlink(missing_ok=True)
+    os.mkfifo(project / name) if trap == "pipe" else (project / name).symlink_to(trap)
+    if trap == "pipe" and name == "base.json":
+        project.write("tsconfig.json", '{"extends": "./base.json"}')
+    done = typecheck()
+    assert done.status == 3, done

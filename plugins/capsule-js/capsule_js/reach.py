@@ -43,9 +43,14 @@ class Reach:
             raise InputError(OUTSIDE, "put capsule.toml into the folder that holds both")
         return read_input(real, most=LARGEST_SOURCE, within=place)
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders in which files are in reach."""
+        return (self._root, *self._above)
+
     def _place(self, real: Path) -> Path | None:
         """The folder that brings a file into reach."""
-        return next((place for place in (self._root, *self._above) if real.is_relative_to(place)), None)
+        return next((place for place in self.places if real.is_relative_to(place)), None)
 
     @cached_property
     def _above(self) -> tuple[Path, ...]:

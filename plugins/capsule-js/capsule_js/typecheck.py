@@ -1,7 +1,9 @@
 """Checks a program's types with the TypeScript compiler. Type errors never stop a run.
 
-The compiler is ours, not the project's: what a project brings doesn't run on the host. The project's
-``tsconfig.json`` counts, but for what goes in and comes out.
+The compiler is ours, not the project's: what a project brings doesn't run on the host. Of the project's
+``tsconfig.json``, and of what that extends, the options that say how types are checked count, and no others:
+some write files, under names of the project's choice. The compiler may read the project and its packages,
+and write nothing.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from capsule.errors import BuildError, Location
-from capsule.frontend.process import run_tool
+from capsule.frontend.confined import looking_at
+from capsule.frontend.process import ToolLimits, run_tool
 from capsule.frontend.spec import Source
 from capsule_js.bundle import SDK
 from capsule_js.esbuild import Message
 from capsule_js.install import Progress
-from capsule_js.node import node_environment
 from capsule_js.npm_package import sdk_folder
+from capsule_js.reach import Reach
+from capsule_js.surroundings import Surroundings, extended
 from capsule_js.toolchain import ManagedToolchain, machine
 
 TIMEOUT = 300.0
@@ -31,6 +35,89 @@ SUFFIXES = (".ts", ".mts", ".cts", ".tsx")
 
 _SHOWN = 2000
 _PROBLEM = re.compile(r"(?:(?P<file>[^\n]+?)\((?P<line>\d+),(?P<column>\d+)\): )?error (?P<text>TS\d+: .*)")
+
+MEMORY = 4 << 30
+
+_OPTIONS = frozenset(
+    (
+        "allowArbitraryExtensions",
+        "allowImportingTsExtensions",
+        "allowJs",
+        "allowSyntheticDefaultImports",
+        "allowUmdGlobalAccess",
+        "allowUnreachableCode",
+        "allowUnusedLabels",
+        "alwaysStrict",
+        "baseUrl",
+        "checkJs",
+        "customConditions",
+        "declaration",
+        "deduplicatePackages",
+        "downlevelIteration",
+        "emitDecoratorMetadata",
+        "erasableSyntaxOnly",
+        "esModuleInterop",
+        "exactOptionalPropertyTypes",
+        "experimentalDecorators",
+        "forceConsistentCasingInFileNames",
+        "importHelpers",
+        "isolatedDeclarations",
+        "isolatedModules",
+        "jsx",
+        "jsxFactory",
+        "jsxFragmentFactory",
+        "jsxImportSource",
+        "lib",
+        "libReplacement",
+        "maxNodeModuleJsDepth",
+        "module",
+        "moduleDetection",
+        "moduleResolution",
+        "moduleSuffixes",
+        "noErrorTruncation",
+        "noFallthroughCasesInSwitch",
+        "noImplicitAny",
+        "noImplicitOverride",
+        "noImplicitReturns",
+        "noImplicitThis",
+        "noLib",
+        "noPropertyAccessFromIndexSignature",
+        "noResolve",
+        "noUncheckedIndexedAccess",
+        "noUncheckedSideEffectImports",
+        "noUnusedLocals",
+        "noUnusedParameters",
+        "paths",
+        "preserveConstEnums",
+        "preserveSymlinks",
+        "reactNamespace",
+        "resolveJsonModule",
+        "resolvePackageJsonExports",
+        "resolvePackageJsonImports",
+        "rewriteRelativeImportExtensions",
+        "rootDirs",
+        "stableTypeOrdering",
+        "strict",
+        "strictBindCallApply",
+        "strictBuiltinIteratorReturn",
+        "strictFunctionTypes",
+        "strictNullChecks",
+        "strictPropertyInitialization",
+        "target",
+        "typeRoots",
+        "types",
+        "useDefineForClassFields",
+        "useUnknownInCatchVariables",
+        "verbatimModuleSyntax",
+    )
+)
+"""What is taken over of a project's options: how types are checked, and where modules are looked up."""
+
+_WRITING = ("generateTrace", "generateCpuProfile", "tsBuildInfoFile", "incremental", "composite", "plugins")
+"""What is taken away where a project's own settings are read to say what is wrong in them."""
+
+_PATHS = ("baseUrl", "rootDirs", "typeRoots")
+"""Options that are paths from the folder of the ``tsconfig.json``; ``paths`` are, too, in a table."""
 
 _DEFAULTS = {
     "strict": True,
@@ -61,13 +148,21 @@ def typecheck(source: Source, toolchain: ManagedToolchain, progress: Progress) -
     modules = toolchain.typescript(progress)
     compiler = modules / f"@typescript/typescript-{machine()}" / "lib" / "tsc"
     progress(f"checking the types of {source.name}")
+    reach = Reach(source.root)
+    Surroundings(source.root, reach).check(source.path.parent)
     found = _find_project(source)
-    project = None if found is None else _Project(found, _options(compiler, found))
+    readable = [*reach.places, modules, sdk_folder(), *_settings_above(source, found)]
+    project = None if found is None else _Project(found, _options(compiler, found, readable))
     with tempfile.TemporaryDirectory(prefix="capsule-types-") as folder:
         config = Path(folder) / "tsconfig.json"
-        config.write_text(json.dumps(_configuration(source, project, modules)), "utf-8")
-        status, output = _run(compiler, ["-p", str(config), "--pretty", "false"], source.root)
+        configuration = _configuration(source, project, modules, reach)
+        config.write_text(json.dumps(configuration), "utf-8")
+        arguments = ["-p", str(config), "--pretty", "false"]
+        status, output = _run(compiler, arguments, source.root, [*readable, Path(folder)])
         problems = tuple(read_problems(output, config, source.name))
+        if found is not None:
+            wrong = _wrong_settings(compiler, found, Path(folder), source.root, readable)
+            problems = (*read_problems(wrong, config, source.name), *problems)
     if status != 0 and not problems:
         raise BuildError(
             "the TypeScript compiler broke down", traceback=output[-_SHOWN:], hint="capsule doctor"
@@ -98,8 +193,28 @@ def _find_project(source: Source) -> Path | None:
     return None
 
 
-def _options(compiler: Path, file: Path) -> Mapping[str, Any]:
-    status, output = _run(compiler, ["-p", str(file), "--showConfig"], file.parent)
+def _settings_above(source: Source, project: Path | None) -> list[Path]:
+    """Single files above the project that say how it is to be read."""
+    manifests = [folder / "package.json" for folder in source.root.parents]
+    extends = () if project is None else extended([str(project)])
+    return [*manifests, *(Path(path) for path in extends if path.endswith(".json"))]
+
+
+def _wrong_settings(compiler: Path, file: Path, folder: Path, root: Path, readable: list[Path]) -> str:
+    """What the compiler says of a ``tsconfig.json`` itself, asked for an empty program."""
+    (folder / "empty.ts").touch()
+    config = folder / "settings" / "tsconfig.json"
+    config.parent.mkdir()
+    options = {"noLib": True, "types": [], "noEmit": True} | dict.fromkeys(_WRITING)
+    asked = {"extends": str(file), "compilerOptions": options, "files": ["../empty.ts"], "include": []}
+    config.write_text(json.dumps(asked), "utf-8")
+    arguments = ["-p", str(config), "--pretty", "false", "--listFilesOnly"]
+    return _run(compiler, arguments, root, [*readable, folder])[1]
+
+
+def _options(compiler: Path, file: Path, readable: list[Path]) -> Mapping[str, Any]:
+    """The options of a project that count, paths among them absolute."""
+    status, output = _run(compiler, ["-p", str(file), "--showConfig"], file.parent, readable)
     try:
         options = json.loads(output)["compilerOptions"]
     except (ValueError, KeyError, TypeError):
@@ -111,28 +226,44 @@ def _options(compiler: Path, file: Path) -> Mapping[str, Any]:
             hint="correct tsconfig.json, and check again",
             location=Location(file.name, problem.line if problem is not None else None),
         ) from None
-    return options if isinstance(options, dict) else {}
+    return allowed_options(options, file.parent) if isinstance(options, dict) else {}
 
 
-def _configuration(source: Source, project: _Project | None, modules: Path) -> dict[str, Any]:
+def allowed_options(options: Mapping[str, Any], start: Path) -> dict[str, Any]:
+    """The options that count, of those of a ``tsconfig.json`` in the folder ``start``."""
+    kept = {name: value for name, value in options.items() if name in _OPTIONS}
+    base = start
+    if isinstance(kept.get("baseUrl"), str):
+        base = start / kept["baseUrl"]
+    for name in _PATHS:
+        value = kept.get(name)
+        if isinstance(value, str):
+            kept[name] = os.path.normpath(start / value)
+        elif isinstance(value, list):
+            kept[name] = [os.path.normpath(start / each) for each in value if isinstance(each, str)]
+    if isinstance(kept.get("paths"), dict):
+        kept["paths"] = _absolute(kept["paths"], base)
+    return kept
+
+
+def _configuration(source: Source, project: _Project | None, modules: Path, reach: Reach) -> dict[str, Any]:
     own = {} if project is None else project.options
-    start = source.path.parent if project is None else project.file.parent
     folders = [folder / "node_modules" for folder in (source.path.parent, *source.path.parent.parents)]
-    options: dict[str, Any] = {} if project is not None else dict(_DEFAULTS)
+    options: dict[str, Any] = dict(_DEFAULTS) if project is None else dict(own)
     options |= {"noEmit": True, "incremental": False, "composite": False, "skipLibCheck": True}
     if "typeRoots" not in own:
         roots = [str(folder / "@types") for folder in folders if (folder / "@types").is_dir()]
         options["typeRoots"] = [*roots, str(modules / "@types")]
     if "types" not in own:
         options["types"] = ["node"]
-    if not any((folder / SDK).is_dir() for folder in folders):
+    # One that lies elsewhere, as a link into a checkout does, can't be read.
+    if not any((folder / SDK).is_dir() and reach.admits(str(folder / SDK)) for folder in folders):
         paths = own.get("paths")
-        options["paths"] = _absolute(paths if isinstance(paths, dict) else {}, start) | {
+        options["paths"] = (paths if isinstance(paths, dict) else {}) | {
             SDK: [str(sdk_folder() / "index.d.ts")],
             f"{SDK}/runner": [str(sdk_folder() / "runner.d.ts")],
         }
-    configuration = {"compilerOptions": options, "files": [str(source.path)], "include": [], "references": []}
-    return configuration if project is None else {"extends": str(project.file), **configuration}
+    return {"compilerOptions": options, "files": [str(source.path)], "include": [], "references": []}
 
 
 def _absolute(paths: Mapping[str, Any], start: Path) -> dict[str, list[str]]:
@@ -143,10 +274,14 @@ def _absolute(paths: Mapping[str, Any], start: Path) -> dict[str, list[str]]:
     }
 
 
-def _run(compiler: Path, arguments: list[str], folder: Path) -> tuple[int, str]:
+def _run(compiler: Path, arguments: list[str], folder: Path, readable: list[Path]) -> tuple[int, str]:
     try:
         done = run_tool(
-            [str(compiler), *arguments], cwd=folder, environment=node_environment(), timeout=TIMEOUT
+            looking_at([str(compiler), *arguments], readable),
+            cwd=folder,
+            environment={"PATH": os.defpath},
+            timeout=TIMEOUT,
+            limits=ToolLimits(memory=MEMORY, file=0),
         )
     except (OSError, TimeoutError) as error:
         raise BuildError(f"the TypeScript compiler can't be run: {error}", hint="capsule doctor") from None
