@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,13 @@ from capsule.project.opened import Project, prepare_folder
 from capsule.project.user_cache import private_folder
 
 if TYPE_CHECKING:
+    from capsule.build.compiled import CompiledCode
     from capsule.build.remote.sharing import Shared
 
 FORMAT_VERSION = 1
+
+SNAPSHOT_RAM = 2 << 30
+"""Bytes that a program's top level may take while it is built, where its tasks may take more."""
 
 Progress = Callable[[str], None]
 
@@ -48,9 +52,10 @@ class Built:
 class BuildHost:
     """What frontends may ask of the host while they work: `capsule.frontend.spec.Host`."""
 
-    def __init__(self, frontend: str, progress: Progress) -> None:
+    def __init__(self, frontend: str, progress: Progress, ram: int = SNAPSHOT_RAM) -> None:
         self._frontend = frontend
         self._progress = progress
+        self.ram = ram
 
     def progress(self, message: str) -> None:
         """Tells the user what is being done."""
@@ -66,10 +71,41 @@ class BuildHost:
         what = f"the {engine.name} engine's {export}"
         if program is None:
             return call_sealed(code, None, export, arguments, what)
+        return self._call_program(code, export, arguments, what, program)
+
+    def load_program(self, compiled: EngineProgram) -> None:
+        """Runs a program's top level in a sealed sandbox that may take what its tasks may.
+
+        Raises `BuildError` when it fails, or takes more memory, fuel or time.
+        """
+        code = engine_code(compiled.engine, self._progress)
+        try:
+            # An engine need not have this export: the program is loaded before that is found out.
+            self._call_program(code, "declared", (), "the program's top level", compiled.program, self.ram)
+        except LookupError:
+            return
+        except BuildError as error:
+            bound = f"{self.ram >> 20} MiB of ram, as its tasks allow"
+            hint = error.hint or f"with --snapshot it runs while building, without files or hosts, in {bound}"
+            raise BuildError(
+                error.message, hint=hint, location=error.location, traceback=error.traceback
+            ) from None
+
+    def _call_program(
+        self,
+        code: CompiledCode,
+        export: str,
+        arguments: tuple[str, ...],
+        what: str,
+        program: Program,
+        ram: int = SNAPSHOT_RAM,
+    ) -> str:
+        from capsule.build.sealed import call_sealed
+
         packed = pack_program(program)
         table = ProgramTable(packed)
         files = unpack_files(table, packed) if table.has_files else None
-        return call_sealed(code, table, export, arguments, what, files)
+        return call_sealed(code, table, export, arguments, what, files, ram)
 
     def cache_folder(self, name: str) -> Path:
         """A folder of the frontend's own in the user's cache."""
@@ -246,6 +282,12 @@ def _compile(planned: Plan, host: BuildHost) -> bytes:
             if value is not None
         },
     )
+    if planned.snapshot:
+        host.ram = _most_ram(manifest.tasks, project.config.limits.ram)
+        tried = frontend.compile(source, planned.inputs, host, snapshot=False)
+        if isinstance(tried, EngineProgram):
+            # What makes the snapshot runs it again, where only a process's memory and time are bounded.
+            host.load_program(tried)
     compiled = frontend.compile(source, planned.inputs, host, snapshot=planned.snapshot)
     if isinstance(compiled, EngineProgram):
         engine = compiled.engine
@@ -253,6 +295,13 @@ def _compile(planned: Plan, host: BuildHost) -> bytes:
         return pack(manifest, engine=reference, program=pack_program(compiled.program))
     files = pack_program(Program({}, compiled.files)) if compiled.files else None
     return pack(manifest, component=compiled.wasm, program=files)
+
+
+def _most_ram(tasks: Mapping[str, Task], ceiling: int | None) -> int:
+    """The most memory, in bytes, that any of the tasks may take: none could load a larger snapshot."""
+    wanted = [task.declared.policy.ram for task in tasks.values()]
+    most = SNAPSHOT_RAM if None in wanted or not wanted else max(ram for ram in wanted if ram is not None)
+    return min(most, SNAPSHOT_RAM, SNAPSHOT_RAM if ceiling is None else ceiling)
 
 
 def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[str, Task]:

@@ -69,11 +69,12 @@ def call_sealed(
     arguments: tuple[str, ...],
     what: str,
     files: Path | None = None,
+    ram: int = SEALED_RAM,
 ) -> str:
     """Calls an export in a sandbox without hosts, environment, tasks, or any files but the program's own.
 
-    With ``program``, it is loaded first. Raises `BuildError` when that fails or the sandbox traps,
-    and `LookupError` when the component has no such export.
+    With ``program``, it is loaded first. ``ram`` is in bytes. Raises `BuildError` when that fails or the
+    sandbox traps, and `LookupError` when the component has no such export.
     """
     results: list[AttemptResult] = []
     ended = threading.Event()
@@ -87,7 +88,7 @@ def call_sealed(
         Loaded(nobody, code, program, files),
         () if files is None else (Preopen(files, PROGRAM_FILES, writable=False),),
         environment={},
-        ram=SEALED_RAM,
+        ram=min(ram, SEALED_RAM),
         until=None,
         ahead=False,
         call=json.dumps(arguments),

@@ -196,7 +196,11 @@ class Diagnostic:
 
 
 class Host(Protocol):
-    """What the host offers a frontend while it works."""
+    """What the host offers a frontend while it works.
+
+    A host may have ``ram``, the bytes that a program's tasks may take. A tool that runs the program's top
+    level for a snapshot gets these, besides its own need, as its `capsule.frontend.process.ToolLimits`.
+    """
 
     def progress(self, message: str) -> None:
         """Tells the user what is being done; cheap, call it before anything that takes time."""

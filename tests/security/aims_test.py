@@ -289,3 +289,44 @@ def test_settings_of_the_type_checker_that_never_end(project, typecheck, trap, n
         project.write("tsconfig.json", '{"extends": "./base.json"}')
     done = typecheck()
     assert done.status == 3, done
+
+
+GREEDY = {
+    "main.py": (
+        "from capsule import task\nkept = bytes(200 << 20)\n"
+        '@task(name="main", ram="64MB")\ndef main(): return 1\n'
+    ),
+    "main.ts": (
+        'import { task } from "@capsule-run/sdk"\n'
+        "const kept = new Uint8Array(200 << 20).fill(1)\n"
+        'export const main = task({ name: "main", ram: "64MB" }, () => kept.length)\n'
+    ),
+}
+MODEST = {name: text.replace('ram="64MB"', "").replace(', ram: "64MB"', "") for name, text in GREEDY.items()}
+
+
+@pytest.mark.parametrize("source", GREEDY)
+@pytest.mark.parametrize("whose", ["the task's ram", "the ceiling's"])
+def test_a_top_level_that_takes_more_than_ram_while_a_snapshot_is_made(project, cli, source, whose):
+    if whose == "the task's ram":
+        project.write(source, GREEDY[source])
+    else:
+        project.write(source, MODEST[source])
+        project.write("capsule.toml", '[limits]\nram = "64MB"\n')
+    done = cli("build", source, "--snapshot")
+    assert done.status == 3, done
+    assert "error: " in done.stderr
+    assert "64 MiB of ram" in done.stderr or "MemoryError" in done.stderr, done
+    assert not project.artifacts()
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("main.py", "while True: pass\ndef main(): return 1\n"),
+        ("main.ts", "while (true) {}\nexport function main() { return 1 }\n"),
+    ],
+)
+def test_a_top_level_that_never_ends_while_a_snapshot_is_made(project, cli, said, source, text):
+    project.write(source, text)
+    said(cli("build", source, "--snapshot", timeout=200), "used up the fuel for loading", status=3)

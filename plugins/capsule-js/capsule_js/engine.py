@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from capsule.errors import BuildError
-from capsule.frontend.process import run_tool
+from capsule.frontend.process import ToolLimits, run_tool
 from capsule.frontend.spec import Engine
 from capsule.frontend.wit import wit_folder
 from capsule_js.node import node_environment
@@ -30,6 +30,12 @@ GUEST: Final = Path(__file__).parent / "guest"
 WORLD: Final = Path(__file__).parent / "wit" / "world.wit"
 TIMEOUT: Final = 300
 """Seconds that a build may take; on two cores it takes three."""
+
+MOST_RAM: Final = 2 << 30
+OWN_MEMORY: Final = 2 << 30
+LARGEST_FILE: Final = 1 << 30
+"""Bytes, for making a snapshot: what a program may take where nobody says, what Node takes besides, and what
+a file may have."""
 
 _LOAD_ERROR = 4
 """The exit code of ``build.mjs`` when the program's top level failed; stdout has the details."""
@@ -85,12 +91,15 @@ def builtins() -> frozenset[str]:
     return frozenset(json.loads((GUEST / "builtins.json").read_text("utf-8")))
 
 
-def build_snapshot(node: Path, modules: Path, bundle: str, frames: str) -> bytes:
+def build_snapshot(node: Path, modules: Path, bundle: str, frames: str, ram: int | None = None) -> bytes:
     """Builds a component of its own for one program, with the program's top level evaluated in its snapshot.
+
+    ``ram`` is what the program may take, in bytes, besides what the tools do.
 
     Raises `BuildError`, with the traceback of the program's own error where there is one.
     """
-    return _build(node, modules, {"bundle": bundle, "frames": frames})
+    limits = ToolLimits(memory=OWN_MEMORY + (MOST_RAM if ram is None else ram), file=LARGEST_FILE)
+    return _build(node, modules, {"bundle": bundle, "frames": frames}, limits)
 
 
 def build_engine(node: Path, modules: Path) -> bytes:
@@ -98,17 +107,26 @@ def build_engine(node: Path, modules: Path) -> bytes:
     return _build(node, modules, None)
 
 
-def _build(node: Path, modules: Path, program: Mapping[str, str] | None) -> bytes:
+def _build(
+    node: Path, modules: Path, program: Mapping[str, str] | None, limits: ToolLimits | None = None
+) -> bytes:
     with tempfile.TemporaryDirectory(prefix="capsule-program-") as folder:
         arguments = []
         if program is not None:
             file = Path(folder) / "program.json"
             file.write_text(json.dumps(program), "utf-8")
             arguments.append(str(file))
-        return build_component([str(node), str(GUEST / "build.mjs"), str(modules)], WORLD, arguments, TIMEOUT)
+        command = [str(node), str(GUEST / "build.mjs"), str(modules)]
+        return build_component(command, WORLD, arguments, TIMEOUT, limits)
 
 
-def build_component(command: Sequence[str], world: Path, arguments: Sequence[str], timeout: int) -> bytes:
+def build_component(
+    command: Sequence[str],
+    world: Path,
+    arguments: Sequence[str],
+    timeout: int,
+    limits: ToolLimits | None = None,
+) -> bytes:
     """Runs a build script: ``command``, the folder of ``world``, the component to write, ``arguments``.
 
     Raises `BuildError` with what the build printed.
@@ -118,7 +136,9 @@ def build_component(command: Sequence[str], world: Path, arguments: Sequence[str
         _lay_out_wit(wit, world)
         whole = [*command, str(wit), str(output), *arguments]
         try:
-            done = run_tool(whole, cwd=Path(folder), environment=node_environment(), timeout=timeout)
+            done = run_tool(
+                whole, cwd=Path(folder), environment=node_environment(), timeout=timeout, limits=limits
+            )
         except TimeoutError:
             raise BuildError(f"building the JavaScript engine took more than {timeout} seconds") from None
         except OSError as error:

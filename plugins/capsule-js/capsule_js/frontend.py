@@ -143,7 +143,8 @@ class JavaScriptFrontend:
             node, modules = toolchain.node(host.progress), toolchain.modules(host.progress)
             host.progress("running the program's top level")
             entries = program.entries
-            return OwnComponent(build_snapshot(node, modules, entries["bundle"], entries["frames"]))
+            ram = getattr(host, "ram", None)
+            return OwnComponent(build_snapshot(node, modules, entries["bundle"], entries["frames"], ram))
         return EngineProgram(self.engine(source), program)
 
     def engine(self, source: Source) -> Engine:

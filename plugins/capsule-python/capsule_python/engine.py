@@ -18,7 +18,7 @@ from pathlib import Path
 import xxhash
 
 from capsule.errors import BuildError, Location
-from capsule.frontend.process import run_tool
+from capsule.frontend.process import ToolLimits, run_tool
 from capsule.frontend.sdk import sdk_modules
 from capsule.frontend.spec import Engine, Program
 from capsule.frontend.wit import wit_folder
@@ -32,6 +32,12 @@ _RECIPE = "1"
 _GUEST = Path(__file__).parent / "guest"
 _WIT = Path(__file__).parent / "wit"
 _TIMEOUT = 900.0
+_SNAPSHOT_TIMEOUT = 300.0
+MOST_RAM = 2 << 30
+_OWN_MEMORY = 1 << 30
+_LARGEST_FILE = 1 << 30
+"""Seconds and bytes for making a snapshot, where the program's own top level runs: what the program may take
+where nobody says, what the tool takes besides, and what a file may have."""
 _TAIL = 200_000
 """Characters of the tool's output that an error keeps."""
 
@@ -102,18 +108,20 @@ def _build_engine(progress: Callable[[str], None]) -> bytes:
     return componentize("python-engine", {"engine_app.py": _ENGINE_ENTRY.encode()})
 
 
-def build_snapshot(program: Program, progress: Callable[[str], None]) -> bytes:
+def build_snapshot(program: Program, progress: Callable[[str], None], ram: int | None = None) -> bytes:
     """Makes a component in which the program's top level has already run: it exports the world ``task``.
 
     The top level runs in the toolchain's own sandbox: no environment, files, hosts or tasks; the
-    program's own ``files`` are there when a task runs, and not before. Raises `BuildError`, with the
+    program's own ``files`` are there when a task runs, and not before. ``ram`` is what it may take, in bytes,
+    besides what the toolchain does. Raises `BuildError`, with the
     user's file and line for an error in the user's code.
     """
     progress("building a snapshot of the program")
     entry = _SNAPSHOT_ENTRY.format(path=f"/0/{_PROGRAM}")
     entries = json.dumps(dict(program.entries)).encode()
     try:
-        return componentize("python-snapshot", {"snapshot_app.py": entry.encode(), _PROGRAM: entries})
+        files = {"snapshot_app.py": entry.encode(), _PROGRAM: entries}
+        return componentize("python-snapshot", files, ram=MOST_RAM if ram is None else ram)
     except BuildError as error:
         raise _users_error(error) or error from None
 
@@ -136,7 +144,7 @@ def _users_error(error: BuildError) -> BuildError | None:
         return None
 
 
-def componentize(world: str, extra: dict[str, bytes]) -> bytes:
+def componentize(world: str, extra: dict[str, bytes], *, ram: int | None = None) -> bytes:
     """Makes a component of ``world`` from the guest's sources and ``extra`` files beside them.
 
     The first of ``extra`` is the module that defines the exports. Works in a private folder and a
@@ -153,7 +161,9 @@ def componentize(world: str, extra: dict[str, bytes]) -> bytes:
         output = folder / "component.wasm"
         app = next(iter(extra)).removesuffix(".py")
         _run_tool(
-            folder, ["-q", "-d", "wit", "-w", world, "componentize", app, "-p", "app", "-o", str(output)]
+            folder,
+            ["-q", "-d", "wit", "-w", world, "componentize", app, "-p", "app", "-o", str(output)],
+            ram,
         )
         return output.read_bytes()
 
@@ -167,14 +177,22 @@ def _write(path: Path, content: bytes) -> None:
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); import componentize_py as c; sys.exit(c.script())"
 
 
-def _run_tool(folder: Path, arguments: list[str]) -> None:
+def _run_tool(folder: Path, arguments: list[str], ram: int | None) -> None:
     spec = importlib.util.find_spec("componentize_py")
     if spec is None or spec.origin is None:
         raise BuildError("componentize-py is not installed", hint="pip install 'capsule-run[python]'")
     location = str(Path(spec.origin).parent.parent)
     command = [sys.executable, "-I", "-S", "-c", _START, location, *arguments]
     try:
-        done = run_tool(command, cwd=folder, environment=_environment(folder), timeout=_TIMEOUT)
+        done = run_tool(
+            command,
+            cwd=folder,
+            environment=_environment(folder),
+            timeout=_TIMEOUT if ram is None else _SNAPSHOT_TIMEOUT,
+            limits=None if ram is None else ToolLimits(memory=_OWN_MEMORY + ram, file=_LARGEST_FILE),
+        )
+    except TimeoutError as error:
+        raise BuildError(f"componentize-py did not end: {error}") from None
     except OSError as error:
         raise BuildError(f"componentize-py did not run: {error}") from None
     if done.status != 0:

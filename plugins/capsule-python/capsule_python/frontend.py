@@ -119,7 +119,9 @@ class PythonFrontend:
         if snapshot:
             from capsule_python.engine import build_snapshot
 
-            return OwnComponent(build_snapshot(program, host.progress), program.files)
+            return OwnComponent(
+                build_snapshot(program, host.progress, getattr(host, "ram", None)), program.files
+            )
         return EngineProgram(self.engine(source), program)
 
     def engine(self, source: Source) -> Engine:
