@@ -250,3 +250,10 @@ def test_a_project_cannot_say_whose_files_are_trusted(shared, cli, said):
     shared.write("capsule.toml", '[tasks]\ndefault_env_variables = ["CAPSULE_SAFE_DIRECTORIES"]\n')
     strange(shared / "capsule.toml")
     said(cli("tasks", "main.py", cwd=shared / "mine"), f"uid {STRANGER}", status=2)
+
+
+def test_a_file_of_arguments_that_never_ends(project, cli, said):
+    """It may be one of the repository's: a link to a device says that it has no size."""
+    project.write("main.py", "def main(x): return x\n")
+    (project / "args.json").symlink_to("/dev/zero")
+    said(cli("run", "main.py", "--args-file", "args.json", timeout=30), "args.json is larger", status=2)

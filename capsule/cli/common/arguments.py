@@ -25,9 +25,12 @@ def read_arguments(
         return _typed(args_json, "--args-json")
     if args_file is not None:
         try:
-            if args_file.stat().st_size > LARGEST_ARGUMENTS:
+            # Not by its size: a device or a pipe has none, and may never end.
+            with args_file.open("rb") as opened:
+                data = opened.read(LARGEST_ARGUMENTS + 1)
+            if len(data) > LARGEST_ARGUMENTS:
                 raise UsageError(f"--args-file {args_file} is larger than {LARGEST_ARGUMENTS >> 20} MiB")
-            text = args_file.read_text("utf-8")
+            text = data.decode("utf-8")
         except OSError as error:
             raise UsageError(f"--args-file {args_file} can't be read: {error.strerror or error}") from None
         except UnicodeDecodeError:

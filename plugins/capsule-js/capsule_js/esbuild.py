@@ -87,6 +87,7 @@ def run_build(program: Path, version: str, request: Request, *, timeout: float) 
         child = subprocess.Popen(
             [str(program), f"--service={version}"],
             cwd=request.working_folder,
+            env={"PATH": os.defpath},  # nothing of the user's: it has no use for it
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
