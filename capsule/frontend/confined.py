@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-import capsule
-
 _START: Final = """
 import os, stat, sys
 home, count = sys.argv[1], int(sys.argv[2])
@@ -38,6 +36,6 @@ def looking_at(command: Sequence[str], places: Iterable[str | Path]) -> list[str
     """
     if sys.platform != "linux":
         return list(command)
-    home = str(Path(capsule.__file__).parent.parent)
+    home = str(Path(__file__).parent.parent.parent)
     shown = [os.fspath(place) for place in places]
     return [sys.executable, "-I", "-S", "-c", _START, home, str(len(shown)), *shown, *command]
