@@ -38,10 +38,11 @@ def no_idle_workers():
 
 
 ESCAPED = """
-    import ctypes, os, signal, socket, subprocess, sys, threading
+    import ctypes, mmap, os, resource, signal, socket, subprocess, sys, threading
     sys.path += sys.argv[1:2]
     from capsule.confinement.worker import confine
 
+    x86 = os.uname().machine == "x86_64"
     inside, written, outside = sys.argv[2:5]
     folders = [(os.open(inside, os.O_RDONLY), False), (os.open(written, os.O_RDONLY), True)]
     confine(folders)
@@ -52,6 +53,12 @@ ESCAPED = """
         except OSError as error:
             return "refused" if error.errno in (1, 13, 18) else repr(error)
         return "allowed"
+
+    def moved(folder):
+        os.mkdir('a', dir_fd=folder)
+        os.rename('file', 'a/b', src_dir_fd=folder, dst_dir_fd=folder)
+        os.utime(os.open('a/b', os.O_RDONLY, dir_fd=folder), (1, 1))
+        return os.stat('a/b', dir_fd=folder).st_mtime == 1
 
     def on_a_thread(function):
         said = []
@@ -129,6 +136,63 @@ def escaped(attempt, tmp_path):
         "attempt(call, libc.syscall, 425, 1, None)",
         "attempt(call, libc.prlimit, 0, 7, None, None)",
         "attempt(os.setuid, 0)",
+        # What others share by System V and POSIX.
+        "attempt(call, libc.shmget, 1, 4096, 0o1666)",
+        "attempt(call, libc.shmat, 0, None, 0)",
+        "attempt(call, libc.shmctl, 0, 2, None)",
+        "attempt(call, libc.msgget, 1, 0o1666)",
+        "attempt(call, libc.msgsnd, 0, b'x' * 16, 8, 0o4000)",
+        "attempt(call, libc.msgctl, 0, 0, None)",
+        "attempt(call, libc.semget, 1, 1, 0o1666)",
+        "attempt(call, libc.semop, 0, b'x' * 6, 1)",
+        "attempt(call, libc.semctl, 0, 0, 0)",
+        "attempt(call, libc.mq_open, b'/x', 0o102, 0o600, None)",
+        "attempt(call, libc.mq_unlink, b'/x')",
+        # To live on when the host is gone.
+        "attempt(call, libc.prctl, 1, 0, 0, 0, 0)",
+        "attempt(call, libc.prctl, 4, 1, 0, 0, 0)",
+        "attempt(os.setsid)",
+        # Datagrams to others.
+        "attempt(socket.socketpair, socket.AF_UNIX, socket.SOCK_DGRAM)",
+        "attempt(socket.socketpair, socket.AF_UNIX, socket.SOCK_SEQPACKET)",
+        "attempt(socket.socketpair()[0].sendto, b'x', '/dev/log')",
+        "attempt(socket.socketpair()[0].sendmsg, [b'x'], [], 0, '/dev/log')",
+        # How others run.
+        "attempt(os.setpriority, os.PRIO_PROCESS, os.getppid(), 5)",
+        "attempt(os.setpriority, os.PRIO_USER, os.getuid(), 5)",
+        "attempt(os.sched_setaffinity, os.getppid(), [0])",
+        "attempt(os.sched_setscheduler, os.getppid(), os.SCHED_IDLE, os.sched_param(0))",
+        "attempt(call, libc.syscall, 251 if x86 else 30, 1, os.getppid(), 0x6000)",
+        "attempt(resource.prlimit, os.getppid(), resource.RLIMIT_CPU, (1, 1))",
+        "attempt(call, libc.syscall, 129 if x86 else 138, os.getppid(), 10, None)",
+        "attempt(call, libc.syscall, 297 if x86 else 240, os.getppid(), os.getppid(), 10, None)",
+        "attempt(call, libc.syscall, 234 if x86 else 131, os.getppid(), os.getppid(), 0)",
+        "attempt(call, libc.syscall, 200 if x86 else 130, os.getppid(), 0)",
+        # Signals by a descriptor's owner.
+        "attempt(call, libc.fcntl, folders[0][0], 8, os.getppid())",
+        # What happens to files, and their times.
+        "attempt(call, libc.inotify_init1, 0)",
+        "attempt(call, libc.fanotify_init, 0, 0)",
+        "attempt(os.utime, outside + '/file', (1, 1))",
+        "attempt(os.utime, '/etc/passwd', (1, 1))",
+        # Memory that no limit counts.
+        "attempt(mmap.mmap, -1, 700 << 20)",
+        "attempt(mmap.mmap, os.open(inside + '/file', os.O_RDONLY), 4, mmap.MAP_SHARED, mmap.PROT_READ)",
+        "attempt(mmap.mmap, -1, 1 << 20, mmap.MAP_PRIVATE | 0x20 | 0x100)",
+        "attempt(os.memfd_create, 'x')",
+        "attempt(call, libc.syscall, 447, 0)",
+        # Others' memory, and large doors of the kernel.
+        "attempt(call, libc.process_vm_readv, os.getppid(), None, 0, None, 0, 0)",
+        "attempt(call, libc.syscall, 312 if x86 else 272, os.getppid(), os.getppid(), 0, 0, 0)",
+        "attempt(call, libc.syscall, 298 if x86 else 241, None, 0, -1, -1, 0)",
+        "attempt(call, libc.syscall, 323 if x86 else 282, 0)",
+        "attempt(call, libc.syscall, 250 if x86 else 219, 0, -3, 1)",
+        "attempt(call, libc.personality, 0x40000)",
+        "attempt(call, libc.setns, folders[0][0], 0)",
+        "attempt(call, libc.syscall, 428, -100, b'/', 1)",
+        "attempt(call, libc.syscall, 430, b'tmpfs', 0)",
+        "attempt(call, libc.ioctl, folders[0][0], 0x40086602, 0)",
+        "attempt(call, libc.madvise, None, 4096, 100)",
     ],
 )
 def test_what_an_escaped_guest_tries(attempt, tmp_path):
@@ -143,7 +207,7 @@ def test_what_an_escaped_guest_tries(attempt, tmp_path):
         "os.listdir(inside) == ['file']",
         "os.listdir(f'/proc/self/fd/{folders[0][0]}') == ['file']",
         "open(written + '/new', 'w').write('x') == 1",
-        "[os.mkdir(written + '/a'), os.rename(written + '/file', written + '/a/b')] == [None, None]",
+        "moved(folders[1][0])",
         "on_a_thread(lambda: open(inside + '/file')) == 'allowed'",
         "len(os.urandom(8)) == 8",
     ],
