@@ -130,6 +130,7 @@ class Zygote:
             self._channel.close()
             if code is not None:
                 os.close(code)
+            self._components = {message["code"]: component}  # the others' compiled code is unmapped here
             confinement.confine(folders)
             from capsule.workers.worker import Worker
 

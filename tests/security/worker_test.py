@@ -234,6 +234,25 @@ def test_a_real_worker_is_confined_and_knows_nothing_of_its_host(attack, monkeyp
     assert [name for name in opened if not name.startswith(known) and not name.endswith(code)] == []
 
 
+@linux
+def test_a_worker_has_the_compiled_code_of_its_own_engine_only(attack, component, hostile, project):
+    assert attack("return 1").result == 1
+    run_sync(component(hostile.text(body="(nop)")), cwd=project.root)
+    run_sync(component(hostile.text(body="(nop) (nop)")), cwd=project.root)
+    assert attack("return 1").result == 1
+    workers = pool().idle
+    mapped = [mapped_code(worker.pid) for worker in workers]
+    assert len(set().union(*mapped)) >= 2, "nothing to find in another's worker"
+    assert all(len(files) == 1 for files in mapped), mapped
+
+
+def mapped_code(process):
+    """The files of compiled code in a process's memory, by device and inode."""
+    lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    fields = [line.split(maxsplit=5) for line in lines]
+    return {(each[3], each[4]) for each in fields if len(each) == 6 and ".cwasm" in each[5]}
+
+
 # What it can say to its broker
 
 
