@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from capsule.build.oversight import Ceiling
     from capsule.project.config import Config
     from capsule.project.environment import Environment
-    from capsule.runtime.preopens import Mount, Protected
+    from capsule.runtime.preopens import Mount
+    from capsule.runtime.protected import Protected
 
 FolderState = Literal["exists", "missing", "to be made", "refused"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,8 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     from capsule.frontend.manager import plugins
     from capsule.project.environment import environment
     from capsule.project.opened import open_project
-    from capsule.runtime.preopens import Protected, parse_mount
+    from capsule.runtime.preopens import parse_mount
+    from capsule.runtime.protected import Protected
 
     here = Path.cwd()
     given = given_limits(
@@ -61,11 +62,13 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     project = open_project(file, here, plugins())
     held_to = oversight(project, here, plugins(), limits=given)
     with Progress() as progress:
-        artifact, inputs = interruptibly(lambda: _artifact(project, held_to.requirements(), progress))
+        artifact, inputs, looked_up = interruptibly(
+            lambda: _artifact(project, held_to.requirements(), progress)
+        )
     around = Surroundings(
         project.config,
         held_to.limits,
-        Protected.of(project.root, inputs, allowed=held_to.limits.allow_project_writes),
+        Protected.of(project.root, inputs, allowed=held_to.limits.allow_project_writes, looked_up=looked_up),
         environment(project.root, None if options.env_file is None else here / options.env_file),
         mounts,
         project.source.suffix.lower() == ARTIFACT_SUFFIX,
@@ -82,17 +85,20 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     return EXIT_OK
 
 
-def _artifact(project: Project, requirements: Any, progress: Progress) -> tuple[Artifact, tuple[Path, ...]]:
+def _artifact(
+    project: Project, requirements: Any, progress: Progress
+) -> tuple[Artifact, tuple[Path, ...], Callable[[], Iterable[Path]]]:
     from capsule.build.oversight import ARTIFACT_SUFFIX
     from capsule.build.pipeline import build, plan
     from capsule.build.reading import read_wasm
     from capsule.frontend.manager import plugins
-    from capsule.launch.prepare import built_from
+    from capsule.launch.prepare import built_from, places_looked_up
 
     if project.source.suffix.lower() == ARTIFACT_SUFFIX:
-        return read_wasm(project.source, requirements, progress=progress), (project.source,)
+        return read_wasm(project.source, requirements, progress=progress), (project.source,), tuple
     planned = plan(project, plugins(), progress=progress)
-    return build(planned, progress=progress).artifact, built_from(planned)
+    artifact = build(planned, progress=progress).artifact
+    return artifact, built_from(planned), lambda: places_looked_up(planned, progress)
 
 
 def _chosen(found: Explanation, task: str | None, artifact: Artifact) -> tuple[TaskExplanation, ...]:

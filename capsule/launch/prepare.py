@@ -14,11 +14,12 @@ from capsule.build.adoption import read_component
 from capsule.build.engines import engine_key
 from capsule.build.loading import load
 from capsule.build.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
-from capsule.build.pipeline import Plan, build, plan, prefer_snapshot
+from capsule.build.pipeline import BuildHost, Plan, build, plan, prefer_snapshot
 from capsule.build.reading import read_bytes
 from capsule.errors import CapsuleError
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
+from capsule.frontend.tracking import Tracker
 from capsule.project.config import CONFIG_NAME
 from capsule.project.opened import STATE_FOLDER, Project, open_project
 from capsule.runtime.loaded import Loaded
@@ -34,7 +35,8 @@ REMEMBERED = 64
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A file that is ready to run, in its project; ``inputs`` are the files that it was built from.
+    """A file that is ready to run, in its project; ``inputs`` are the files that it was built from, and
+    ``looked_up`` gives the places in which others were looked for.
 
     ``limits`` are the ceilings of the settings that it is held to (`capsule.build.oversight`).
     """
@@ -43,6 +45,7 @@ class Prepared:
     loaded: Loaded
     inputs: tuple[Path, ...]
     limits: Limits
+    looked_up: Callable[[], Iterable[Path]] = tuple
 
 
 _lock = threading.Lock()
@@ -74,7 +77,13 @@ def prepare(
         built = build(prefer_snapshot(planned), progress=progress)
         loaded = load(built.artifact, built.engine, name=project.source.name, progress=progress)
         _remember(identity, loaded)
-    return Prepared(project, loaded, built_from(planned), held_to.limits)
+    return Prepared(
+        project,
+        loaded,
+        built_from(planned),
+        held_to.limits,
+        lambda: places_looked_up(planned, progress),
+    )
 
 
 def built_from(planned: Plan) -> tuple[Path, ...]:
@@ -85,6 +94,18 @@ def built_from(planned: Plan) -> tuple[Path, ...]:
         # The workspace's own settings and artifacts decide what runs next time as much as the project's.
         inputs = (*inputs, project.base / CONFIG_NAME, project.base / STATE_FOLDER)
     return (project.source, *inputs)
+
+
+def places_looked_up(planned: Plan, progress: Progress) -> tuple[Path, ...]:
+    """Where the frontend looked for what the source is built from, found or not: something put there wins.
+
+    Nothing where it can't tell. Raises what making the inputs raises.
+    """
+    frontend = planned.frontend
+    if not isinstance(frontend, Tracker):
+        return ()
+    found = frontend.lookups(planned.source, planned.inputs, BuildHost(frontend.name, progress))
+    return () if found is None else tuple(Path(place) for place in found.places)
 
 
 def _load_wasm(

@@ -43,7 +43,8 @@ def start(
     ``begun`` and ``here`` are those of `capsule.runtime.run.Run.start`.
     Raises `CapsuleError` when it can't be started at all.
     """
-    from capsule.runtime.preopens import Protected, mount_preopens, parse_mount
+    from capsule.runtime.preopens import mount_preopens, parse_mount
+    from capsule.runtime.protected import Protected
     from capsule.runtime.run import Run
     from capsule.runtime.settings import RunSettings
 
@@ -52,7 +53,12 @@ def start(
     mounts = tuple(mounts)
     if prepared.loaded.manifest.contract.foreign:
         _tell_of_grants(project.source, ceilings, mounts, on_problem)
-    protected = Protected.of(project.root, prepared.inputs, allowed=ceilings.allow_project_writes)
+    protected = Protected.of(
+        project.root,
+        prepared.inputs,
+        allowed=ceilings.allow_project_writes,
+        looked_up=prepared.looked_up,
+    )
     settings = RunSettings(
         root=project.root,
         limits=ceilings,

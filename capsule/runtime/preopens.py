@@ -8,7 +8,6 @@ are the operator's own grants: they may lie anywhere.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from capsule.errors import PolicyError, UsageError
 from capsule.policy.model import FileGrant
+from capsule.runtime.protected import Protected
 
 DESCRIPTORS = Path("/proc/self/fd")
 """Where Linux shows a process its descriptors as paths."""
@@ -42,50 +42,6 @@ class Mount:
     host: Path
     guest: str
     writable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Protected:
-    """What no writable folder may cover: it decides what runs next time.
-
-    ``allowed`` is ``[limits] allow_project_writes``.
-    """
-
-    paths: tuple[Path, ...]
-    allowed: bool = False
-
-    @classmethod
-    def of(cls, root: Path, inputs: Iterable[Path], *, allowed: bool) -> Protected:
-        """What has to be protected in a project: its settings, its store, and what is being run."""
-        settings = (root / ".capsule", root / "capsule.toml", root / ".env")
-        return cls((*settings, *inputs), allowed)
-
-    def covered_by(self, folder: Path) -> Path | None:
-        """What a writable ``folder`` would cover, or None."""
-        if self.allowed:
-            return None
-        for path in self.paths:
-            real = Path(os.path.realpath(path))
-            if any(_same(folder, each) for each in (real, *real.parents)):
-                return path
-            if any(_same(real, each) for each in folder.parents):
-                return path
-        return None
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one thing, also where a file system takes two spellings for one name.
-
-    What is not there yet has nothing but its spelling to go by.
-    """
-    try:
-        return one == other or os.path.samestat(one.stat(), other.stat())
-    except OSError:
-        return _spelling(one) == _spelling(other)
-
-
-def _spelling(path: Path) -> str:
-    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 @contextmanager
@@ -167,7 +123,7 @@ def mount_preopens(mounts: Iterable[Mount], protected: Protected) -> list[Preope
         covered = protected.covered_by(mount.host) if mount.writable else None
         if covered is not None:
             raise UsageError(
-                f"the mount {mount.host} is writable and covers {covered.name}, which decides what runs next",
+                f"the mount {mount.host} is writable and {covered.why}",
                 hint="mount it read-only (:ro), mount a folder below it, or set "
                 "allow_project_writes = true under [limits] in capsule.toml",
             )
@@ -228,8 +184,7 @@ def granted_folder(grant: FileGrant, real_root: Path, protected: Protected, orig
     covered = protected.covered_by(folder) if grant.writable else None
     if covered is not None:
         raise PolicyError(
-            f"allowed_files: {grant.path!r} ({origin}) is writable and covers {covered.name}, "
-            "which decides what runs next",
+            f"allowed_files: {grant.path!r} ({origin}) is writable and {covered.why}",
             hint=f'grant it read-only ({{"path": "{grant.path}", "mode": "ro"}}), a folder below it, '
             "or set allow_project_writes = true under [limits] in capsule.toml",
         )

@@ -11,12 +11,12 @@ from capsule.runtime import preopens
 from capsule.runtime.preopens import (
     Mount,
     Preopen,
-    Protected,
     grant_preopens,
     mount_preopens,
     opened,
     parse_mount,
 )
+from capsule.runtime.protected import Protected
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from capsule import events
 from capsule.policy.limits import Limits
 from capsule.runtime.attempt import MakeAttempt, ThreadAttempt
-from capsule.runtime.preopens import Preopen, Protected
+from capsule.runtime.preopens import Preopen
+from capsule.runtime.protected import Protected
 
 if TYPE_CHECKING:
     from capsule.policy.secrets import Secret

@@ -483,7 +483,8 @@ def test_the_checked_folder_is_the_opened_one(tmp_path):
     """The race won for sure: the link takes the folder's place after the check."""
     from capsule.errors import PolicyError
     from capsule.policy.model import FileGrant
-    from capsule.runtime.preopens import Protected, grant_preopens, opened
+    from capsule.runtime.preopens import grant_preopens, opened
+    from capsule.runtime.protected import Protected
 
     away = tmp_path / "away"
     away.mkdir()

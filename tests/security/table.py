@@ -28,6 +28,7 @@ TITLES = {
     "aims_test.py": "Tools that a project aims",
     "artifact_test.py": "Artifacts from elsewhere",
     "build_test.py": "Building, and the environment",
+    "next_run_test.py": "Planting what runs next",
     "evaded_ceilings_test.py": "Ways around the ceilings",
     "deny_all_test.py": "`--deny-all`",
     "inputs_test.py": "Inputs that are something else, or somebody else's",
