@@ -39,6 +39,7 @@ def _checks() -> Iterator[Check]:
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield _wasmtime()
     yield _workers()
+    yield _tools()
     yield _user_cache()
     yield _project_state()
     for plugin in plugins().all:
@@ -87,6 +88,29 @@ def _workers() -> Check:
         "info",
         f"processes with {said}: a sandbox escape would find more than its run was granted",
         "Linux 5.19 or later on x86-64 or ARM64, with Landlock among its security modules, has all of it",
+    )
+
+
+def _tools() -> Check:
+    """What confines compilers and installers on this machine."""
+    from capsule.confinement.landlock import OLDEST_ABI
+    from capsule.confinement.worker import offered
+
+    here = offered()
+    files = here.landlock >= OLDEST_ABI
+    always = "an environment of their own, bounded time, memory, files and processes"
+    if files and here.seccomp:
+        return Check("tools", "ok", f"with {always}; only the files they need, no sockets but the network's")
+    left = " and ".join(
+        said
+        for said, there in (
+            ("other files of yours (no Landlock)", files),
+            ("other system calls (no seccomp)", here.seccomp),
+        )
+        if not there
+    )
+    return Check(
+        "tools", "info", f"with {always}; not kept from {left}", "the same as for workers has it all"
     )
 
 

@@ -36,7 +36,7 @@ WRITING: Final = (
 )
 OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
 """What can be allowed of a single file."""
-BIND_AND_CONNECT_TCP: Final = 0b11
+BIND_TCP, CONNECT_TCP = 0b01, 0b10
 ABSTRACT_SOCKETS_AND_SIGNALS: Final = 0b11
 
 
@@ -61,10 +61,13 @@ def abi() -> int:
     return max(0, _call(CREATE_RULESET, None, 0, VERSION))
 
 
-def restrict(folders: Iterable[tuple[int, bool]], programs: Iterable[int] = ()) -> bool:
+def restrict(
+    folders: Iterable[tuple[int, bool]], programs: Iterable[int] = (), *, connect: bool = False
+) -> bool:
     """Gives up all files but those below ``folders`` (descriptors, and whether they may be written), and TCP.
 
-    ``folders`` may be files, too. ``programs`` (descriptors of files) may be read and executed.
+    ``folders`` may be files, too. ``programs`` (descriptors of files and folders) may be read and executed.
+    With ``connect``, connections to anywhere are left; listening isn't.
     Holds for this thread and those that it starts, for ever. Needs no-new-privileges. Returns False when the
     kernel has no Landlock that will do. Raises `OSError` when it has and refuses.
     """
@@ -74,7 +77,7 @@ def restrict(folders: Iterable[tuple[int, bool]], programs: Iterable[int] = ()) 
     handled = _rights(version)
     attributes = _Ruleset(
         handled,
-        BIND_AND_CONNECT_TCP if version >= 4 else 0,
+        (BIND_TCP if connect else BIND_TCP | CONNECT_TCP) if version >= 4 else 0,
         ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0,
     )
     size = 24 if version >= 6 else 16 if version >= 4 else 8
@@ -83,7 +86,7 @@ def restrict(folders: Iterable[tuple[int, bool]], programs: Iterable[int] = ()) 
         for folder, writable in folders:
             _allow(ruleset, folder, (WRITING if writable else READING) & handled)
         for program in programs:
-            _allow(ruleset, program, READ_FILE | EXECUTE)
+            _allow(ruleset, program, READING | EXECUTE)
         _checked(_call(RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)

@@ -165,35 +165,39 @@ def restrict() -> bool:
     here = machine()
     if here is None or not available():
         return False
-    code = _filter(here, os.getpid())
+    install(_filter(here, os.getpid()))
+    return True
+
+
+def install(code: bytes) -> None:
+    """Puts a filter on this thread and those that it starts. Raises `OSError` when the kernel refuses."""
     program = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_SECCOMP, MODE_FILTER, ctypes.byref(program), 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, f"seccomp: {os.strerror(number)}")
-    return True
 
 
 def _filter(here: Machine, process: int) -> bytes:
     """The filter as classic BPF."""
-    missing = _step(RETURN, REFUSE | errno.ENOSYS)
+    missing = step(RETURN, REFUSE | errno.ENOSYS)
     code = [
-        _step(LOAD_WORD, ARCHITECTURE_AT),
-        _step(JUMP_IF_EQUAL, here.architecture, 1, 0),
-        _step(RETURN, KILL_PROCESS),
-        _step(LOAD_WORD, NUMBER_AT),
+        step(LOAD_WORD, ARCHITECTURE_AT),
+        step(JUMP_IF_EQUAL, here.architecture, 1, 0),
+        step(RETURN, KILL_PROCESS),
+        step(LOAD_WORD, NUMBER_AT),
     ]
     if here is X86_64:
-        code += [_step(JUMP_IF_AT_LEAST, X32, 0, 1), _step(RETURN, REFUSE | errno.EPERM)]
+        code += [step(JUMP_IF_AT_LEAST, X32, 0, 1), step(RETURN, REFUSE | errno.EPERM)]
     for number in (*here.allowed.values(), *EVERYWHERE.values()):
-        code += [_step(JUMP_IF_EQUAL, number, 0, 1), _step(RETURN, ALLOW)]
+        code += [step(JUMP_IF_EQUAL, number, 0, 1), step(RETURN, ALLOW)]
     checks = _checks(process)
     for name, number in here.examined.items():
-        check = [*checks[name], _step(RETURN, REFUSE | errno.EPERM)]
-        code += [_step(JUMP_IF_EQUAL, number, 0, len(check)), *check]
+        check = [*checks[name], step(RETURN, REFUSE | errno.EPERM)]
+        code += [step(JUMP_IF_EQUAL, number, 0, len(check)), *check]
     # The flags of clone3 lie in memory, where a filter can't look: the C library falls back to clone.
-    code += [_step(JUMP_IF_EQUAL, CLONE3, 0, 1), missing]
-    code += [_step(JUMP_IF_AT_LEAST, NEWEST + 1, 0, 1), missing, _step(RETURN, REFUSE | errno.EPERM)]
+    code += [step(JUMP_IF_EQUAL, CLONE3, 0, 1), missing]
+    code += [step(JUMP_IF_AT_LEAST, NEWEST + 1, 0, 1), missing, step(RETURN, REFUSE | errno.EPERM)]
     return b"".join(code)
 
 
@@ -204,19 +208,19 @@ def _checks(process: int) -> dict[str, list[bytes]]:
         "sendto": _null(4),  # to its own other end, and to no address
         "clone": [  # threads, no processes
             _argument(0),
-            _step(JUMP_IF_ANY_BIT, CLONE_NEW, 2, 0),
-            _step(JUMP_IF_ANY_BIT, CLONE_THREAD, 0, 1),
-            _step(RETURN, ALLOW),
+            step(JUMP_IF_ANY_BIT, CLONE_NEW, 2, 0),
+            step(JUMP_IF_ANY_BIT, CLONE_THREAD, 0, 1),
+            step(RETURN, ALLOW),
         ],
         "tgkill": _one_of(0, [process]),  # abort() ends this process
         "prctl": _one_of(0, [PR_SET_NAME, PR_GET_NAME]),
         "socketpair": [  # how Rust's reactors wake up; datagrams could be sent to others
             _argument(0),
-            _step(JUMP_IF_EQUAL, AF_UNIX, 0, 4),
+            step(JUMP_IF_EQUAL, AF_UNIX, 0, 4),
             _argument(1),
-            _step(AND, SOCK_TYPE),
-            _step(JUMP_IF_EQUAL, SOCK_STREAM, 0, 1),
-            _step(RETURN, ALLOW),
+            step(AND, SOCK_TYPE),
+            step(JUMP_IF_EQUAL, SOCK_STREAM, 0, 1),
+            step(RETURN, ALLOW),
         ],
         "fcntl": _one_of(1, FCNTL),
         "ioctl": _one_of(1, IOCTL),
@@ -228,27 +232,28 @@ def _checks(process: int) -> dict[str, list[bytes]]:
 def _one_of(number: int, values: Sequence[int]) -> list[bytes]:
     steps = [_argument(number)]
     for value in values:
-        steps += [_step(JUMP_IF_EQUAL, value, 0, 1), _step(RETURN, ALLOW)]
+        steps += [step(JUMP_IF_EQUAL, value, 0, 1), step(RETURN, ALLOW)]
     return steps
 
 
 def _none_of(number: int, bits: int) -> list[bytes]:
-    return [_argument(number), _step(JUMP_IF_ANY_BIT, bits, 1, 0), _step(RETURN, ALLOW)]
+    return [_argument(number), step(JUMP_IF_ANY_BIT, bits, 1, 0), step(RETURN, ALLOW)]
 
 
 def _null(number: int) -> list[bytes]:
     return [
         _argument(number),
-        _step(JUMP_IF_EQUAL, 0, 0, 3),
+        step(JUMP_IF_EQUAL, 0, 0, 3),
         _argument(number, upper=True),
-        _step(JUMP_IF_EQUAL, 0, 0, 1),
-        _step(RETURN, ALLOW),
+        step(JUMP_IF_EQUAL, 0, 0, 1),
+        step(RETURN, ALLOW),
     ]
 
 
 def _argument(number: int, *, upper: bool = False) -> bytes:
-    return _step(LOAD_WORD, ARGUMENTS_AT + 8 * number + 4 * upper)
+    return step(LOAD_WORD, ARGUMENTS_AT + 8 * number + 4 * upper)
 
 
-def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+def step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    """One instruction; jumps count the instructions that are passed over."""
     return struct.pack("<HBBI", operation, if_true, if_false, value)

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from capsule.frontend.confined import Confinement, confined
+from capsule.frontend.room import exceeded
+
 MOST_OUTPUT: Final = 16 << 20
 """Bytes of a tool's output that are kept, the last ones: a compiler can be made to say gigabytes."""
 
@@ -50,6 +53,9 @@ os._exit(code)
 A host that is killed by the system tells nobody; the kernel closes its files.
 """
 
+_LOOK_AGAIN: Final = 0.1
+"""Seconds between two looks at what a confined tool has taken. A single file keeps to its limit meanwhile."""
+
 _LAST_WORDS: Final = 1.0
 """Seconds to wait for the end of the output of a tool that was killed."""
 
@@ -63,6 +69,10 @@ class Finished:
 
     status: int
     output: str
+
+
+class TookTooMuchError(OSError):
+    """A confined tool was killed because it took more than was meant for it; ``strerror`` says of what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +90,24 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     timeout: float,
     limits: ToolLimits | None = None,
+    confinement: Confinement | None = None,
 ) -> Finished:
     """Runs a tool in a process group of its own, without standard input.
 
-    Of its output the last `MOST_OUTPUT` bytes are kept; ``limits`` hold for each of its processes.
-    Raises `TimeoutError` after ``timeout`` seconds, the tool and all its children killed, and `OSError` when
-    it can't be started.
+    Of its output the last `MOST_OUTPUT` bytes are kept; ``limits`` hold for each of its processes, and with
+    ``confinement`` their memory also for all of them together. Raises `TimeoutError` after ``timeout``
+    seconds, and `TookTooMuchError` when it takes more than ``confinement`` has for it, the tool and all its
+    children killed; `OSError` when it can't be started.
     """
     variables = dict(os.environ if environment is None else environment)
-    if shutil.which(command[0], path=variables.get("PATH", os.defpath)) is None:
+    program = shutil.which(command[0], path=variables.get("PATH", os.defpath))
+    if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    if confinement is not None:
+        command = confined([str(Path(program).absolute()), *command[1:]], confinement)
     here, lifeline = os.pipe()
     try:
-        return _run(command, cwd, variables, here, timeout, limits)
+        return _run(command, cwd, variables, here, timeout, limits, confinement)
     finally:
         os.close(here)
         os.close(lifeline)
@@ -105,6 +120,7 @@ def _run(
     lifeline: int,
     timeout: float,
     limits: ToolLimits | None,
+    confinement: Confinement | None,
 ) -> Finished:
     has_locale = "yes" if "LC_CTYPE" in environment else ""
     bounds = ("0", "0") if limits is None else (str(limits.memory), str(limits.file))
@@ -127,7 +143,10 @@ def _run(
         reader = threading.Thread(target=_keep_end, args=(child.stdout, output), daemon=True)
         try:
             reader.start()
-            reader.join(timeout)
+            if confinement is None:
+                reader.join(timeout)
+            else:
+                _watch(reader, deadline, confinement, child.pid, limits)
             child.wait(max(0.0, deadline - time.monotonic()))
             if reader.is_alive():
                 raise subprocess.TimeoutExpired(command[0], timeout)
@@ -140,6 +159,23 @@ def _run(
                 _kill(child)
             reader.join(_LAST_WORDS)
     return Finished(child.returncode, bytes(output[-MOST_OUTPUT:]).decode("utf-8", "replace"))
+
+
+def _watch(
+    reader: threading.Thread,
+    deadline: float,
+    confinement: Confinement,
+    session: int,
+    limits: ToolLimits | None,
+) -> None:
+    """Waits for the end of a tool's output, and looks at what it takes, once more when it has ended."""
+    running = True
+    while running:
+        reader.join(max(0.0, min(_LOOK_AGAIN, deadline - time.monotonic())))
+        running = reader.is_alive() and time.monotonic() < deadline
+        reason = exceeded(confinement, session, None if limits is None else limits.memory)
+        if reason is not None:
+            raise TookTooMuchError(errno.EDQUOT, reason)
 
 
 def end_children() -> None:

@@ -34,7 +34,8 @@ What a frontend may import of the host, and nothing else:
 `capsule.errors`                      `BuildError`, `ConfigError`, `CapsuleError`, `Location`
 `capsule.frontend.declared`           `declared_tasks`: what the engine's ``declared`` answers, parsed
 `capsule.frontend.folders`            `cache_folder`: `Host.cache_folder` where there is no host
-`capsule.frontend.confined`           `looking_at`: a tool that only reads, and only what it is shown
+`capsule.frontend.confined`           `Confinement`, `private_environment`: what a tool may read, write, see
+                                      and reach; `looking_at`: one that only reads what it is shown
 `capsule.frontend.inputs`             `read_input`: a regular file of bounded size that lies in the project
 `capsule.frontend.owner`              `check_owner`: for what is found by looking upwards
 `capsule.frontend.patterns`           `find`: patterns of files, with a bound on the work
