@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NewType, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import xxhash
 
-Key = NewType("Key", str)
-"""32 lower-case hex digits, as `derive_key` returns them."""
+
+class Key(str):
+    """32 lower-case hex digits, as `derive_key` returns them: what an entry is found by.
+
+    ``digest`` is the SHA-256, in hex, of all that decides the result, and says whether what was found is it:
+    the digits alone are no proof against inputs that were made to collide. It is empty in a key that was read
+    from somewhere; whoever uses one has to know otherwise that the entry is the right one.
+    """
+
+    digest: str
+
+    def __new__(cls, text: str, digest: str = "") -> Key:
+        """A key with a digest."""
+        key = super().__new__(cls, text)
+        key.digest = digest
+        return key
+
 
 Option: TypeAlias = "bool | int | float | str | bytes | Sequence[Option] | Mapping[str, Option] | None"
 """A value that can be part of a key."""
@@ -36,12 +51,27 @@ def derive_key(
     The order of mappings doesn't matter; everything else does, down to ``True`` against ``1`` and a
     missing option against None. Two different inputs are never encoded alike, so only a collision of
     the hash itself can make their keys equal. xxh3 is quick but not proof against inputs that were
-    crafted to collide: in a store that projects share, name untrusted content by its SHA-256, in
-    ``digests``. Raises `TypeError` for a value that can't be hashed.
+    crafted to collide, so the key carries the SHA-256 of the same, which a store keeps and compares.
+    Raises `TypeError` for a value that can't be hashed.
     """
-    hasher = xxhash.xxh3_128()
-    _feed_all(hasher, (format_version, toolchain, files, digests, options))
-    return Key(hasher.hexdigest())
+    import hashlib
+
+    quick, proof = xxhash.xxh3_128(), hashlib.sha256()
+    _feed_all(_Both(quick, proof), (format_version, toolchain, files, digests, options))
+    return Key(quick.hexdigest(), proof.hexdigest())
+
+
+class _Both:
+    """Two hashers of the same bytes."""
+
+    def __init__(self, first: _Hasher, second: _Hasher) -> None:
+        self._first = first.update
+        self._second = second.update
+
+    def update(self, data: bytes, /) -> None:
+        """Feeds both."""
+        self._first(data)
+        self._second(data)
 
 
 def derive_digest(

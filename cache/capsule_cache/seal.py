@@ -10,7 +10,7 @@ from os import stat_result
 
 from capsule_cache.key import is_key
 
-FORMAT = 1
+FORMAT = 2
 LARGEST_SEAL = 4096
 """No seal has more bytes than this."""
 
@@ -35,11 +35,14 @@ class ForeignSeal(BadSeal):
 class Seal:
     """What is known of a payload: which file it is, its digest, and its inode when it was verified.
 
+    ``inputs`` is the digest of all that decided it (`capsule_cache.Key`), empty when that was not known.
+
     ``size`` is bytes; ``mtime_ns`` and ``ctime_ns`` are nanoseconds since the epoch.
     """
 
     file: str
     key: str
+    inputs: str
     size: int
     sha256: str
     inode: int
@@ -47,11 +50,12 @@ class Seal:
     ctime_ns: int
 
     @classmethod
-    def of(cls, file: str, key: str, data: bytes, status: stat_result) -> Seal:
+    def of(cls, file: str, key: str, data: bytes, status: stat_result, inputs: str = "") -> Seal:
         """The seal for ``data``, which lies in a file with this ``status``."""
         return cls(
             file=file,
             key=key,
+            inputs=inputs,
             size=len(data),
             sha256=digest(data),
             inode=status.st_ino,
@@ -103,7 +107,7 @@ def decode(data: bytes, secret: bytes) -> Seal:
 
 
 def _checked(fields: dict[str, object]) -> Seal:
-    texts = ("file", "key", "sha256")
+    texts = ("file", "key", "inputs", "sha256")
     numbers = ("size", "inode", "mtime_ns", "ctime_ns")
     if fields.keys() != {*texts, *numbers}:
         raise BadSeal("missing or unknown fields")

@@ -14,6 +14,7 @@ SECRET = b"s" * 32
 SEAL = Seal(
     file="main_00.wasm",
     key="0" * 32,
+    inputs="cd" * 32,
     size=3,
     sha256="ab" * 32,
     inode=7,
@@ -28,6 +29,7 @@ NUMBER = st.integers(-(2**63), 2**64 - 1)
         Seal,
         file=st.text(max_size=99),
         key=st.just("0" * 32),
+        inputs=st.text(max_size=64),
         size=st.integers(0, 2**63),
         sha256=st.text(max_size=64),
         inode=NUMBER,

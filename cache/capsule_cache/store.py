@@ -241,6 +241,9 @@ class Store:
             used = os.fstat(fd).st_mtime
             if (seal.file, seal.key) != (file, key):
                 raise _Damaged
+            digest = key.digest
+            if digest and seal.inputs != digest:
+                return None  # somebody else's result, of inputs that were made to have the same key
             data = self._verified(folder, seal, verify)
             now = time.time()
             if abs(now - used) > _TOUCH_SECONDS:
@@ -265,7 +268,7 @@ class Store:
         return data
 
     def _reseal(self, folder: int, seal: seals.Seal, data: bytes, status: os.stat_result) -> None:
-        fresh = seals.Seal.of(seal.file, seal.key, data, status)
+        fresh = seals.Seal.of(seal.file, seal.key, data, status, seal.inputs)
         # Only a saving of time for the next one, so a folder that can't be written is no matter.
         with suppress(OSError), BuildLock(folder, seal.file).attempt() as free:
             if free and fresh.untouched(os.stat(seal.file, dir_fd=folder, follow_symlinks=False)):
@@ -273,7 +276,7 @@ class Store:
 
     def _write(self, folder: int, file: str, key: Key, data: bytes) -> Entry:
         status = replace_file(folder, file, data)
-        seal = seals.Seal.of(file, key, data, status)
+        seal = seals.Seal.of(file, key, data, status, key.digest)
         replace_file(folder, file + names.SEAL, seals.encode(seal, self._secret))
         sync_folder(folder)
         return Entry(self.folder / file, key, seal.size, seal.sha256, data)

@@ -16,7 +16,7 @@ from capsule.runtime.engine import compiled_code_tag, engine, keep_for_ever
 if TYPE_CHECKING:
     from wasmtime.component import Component
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 WAIT = 1200.0
 """Seconds to wait for another process that compiles the same component: longer than it may take."""
@@ -89,17 +89,17 @@ def compiled_code(
     too much to compile, and when the user's cache is open to others.
     """
     key = derive_key(format_version=FORMAT_VERSION, toolchain=compiled_code_tag(), digests=identity)
-    code = _loaded.get(key)
+    code = _loaded.get(key.digest)
     if code is not None:
         return code
     with _lock:
-        alone = _locks.setdefault(key, threading.Lock())
+        alone = _locks.setdefault(key.digest, threading.Lock())
     with alone:  # nobody waits for a component that isn't theirs
-        code = _loaded.get(key)
+        code = _loaded.get(key.digest)
         if code is None:
-            code = _loaded[key] = _obtain(key, read, name, progress)
+            code = _loaded[key.digest] = _obtain(key, read, name, progress)
     with _lock:
-        _locks.pop(key, None)
+        _locks.pop(key.digest, None)
     return code
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from capsule.build.compiled import CompiledCode
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 BUILD_TIMEOUT = 1800.0
 
 Progress = Callable[[str], None]

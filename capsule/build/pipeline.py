@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
+from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_key
 
 from capsule.artifact.manifest import Manifest, Task
 from capsule.artifact.sections import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
@@ -158,7 +158,7 @@ def _key(project: Project, frontend: Frontend, source: Source, inputs: Inputs, s
 def _decisive(
     project: Project, frontend: Frontend, source: Source, inputs: Inputs, snapshot: bool
 ) -> dict[str, Any]:
-    """What decides the result, as `derive_key` and `derive_digest` take it."""
+    """What decides the result, as `derive_key` takes it."""
     return {
         "format_version": FORMAT_VERSION,
         "toolchain": {f"frontend {frontend.name}": frontend.version, **inputs.toolchain},
@@ -173,9 +173,7 @@ def shared_name(planned: Plan) -> str:
 
     Sources of people who don't trust each other meet there, and a key is no proof against collisions.
     """
-    return derive_digest(
-        **_decisive(planned.project, planned.frontend, planned.source, planned.inputs, planned.snapshot)
-    )
+    return planned.key.digest
 
 
 def is_built_from(planned: Plan, data: bytes) -> bool:

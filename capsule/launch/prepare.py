@@ -71,7 +71,7 @@ def prepare(
         read = _load_wasm(project, plugins, progress, held_to.requirements())
         return Prepared(project, read, (project.source,), held_to.limits)
     planned = plan(project, plugins, progress=progress)
-    identity = ("built", str(project.root), planned.key)
+    identity = ("built", str(project.root), planned.key.digest)
     loaded = _recall(identity)
     if loaded is None:
         built = build(prefer_snapshot(planned), progress=progress)

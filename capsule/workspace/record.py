@@ -8,13 +8,13 @@ it is left out, and the content decides, as git does it with its index.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import xxhash
 from capsule_cache import Key, Store, StoreError, derive_key
 
 from capsule.build.pipeline import Plan
@@ -26,7 +26,7 @@ from capsule.project.user_cache import secret
 if TYPE_CHECKING:
     from capsule.project.opened import Project
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".inputs"
 
 CLOCK_STEP = 20_000_000
@@ -146,8 +146,8 @@ class Records:
 
 
 def content_digest(content: bytes) -> str:
-    """A digest that tells one content from another, in hex; no proof against one that was made to collide."""
-    return xxhash.xxh3_128_hexdigest(content)
+    """A digest that tells one content from another, in hex, also from one that was made to collide."""
+    return hashlib.blake2b(content, digest_size=32).hexdigest()
 
 
 def encode(record: Record) -> bytes:
@@ -155,7 +155,7 @@ def encode(record: Record) -> bytes:
     lookups = record.lookups
     value = {
         "format": FORMAT,
-        "key": record.key,
+        "key": [record.key, record.key.digest],
         "config": record.config,
         "frontend": record.frontend,
         "version": record.version,
@@ -176,7 +176,7 @@ def decode(data: bytes) -> Record | None:
         if value["format"] != FORMAT:
             return None
         return Record(
-            key=Key(value["key"]),
+            key=Key(*value["key"]),
             config=value["config"],
             frontend=value["frontend"],
             version=value["version"],

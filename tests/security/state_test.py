@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from capsule_cache import Key
 
 from capsule import CapsuleError, run_sync
+from capsule.build import pipeline
 from capsule.launch.journals import close_journals
 
 SOURCE = "def main():\n    return 'good'\n"
@@ -280,3 +282,12 @@ def test_a_poisoned_entry_of_compiled_code_is_rebuilt(
     monkeypatch.setattr("capsule.build.compiled._loaded", {})
     assert run_sync(path, cwd=project.root).success
     assert made.read_bytes() != bytes(data)
+
+
+def test_a_source_with_the_key_of_another_does_not_get_its_artifact(project, monkeypatch):
+    """Sources that were made to collide (`collision_test.py` makes a pair), in one folder and process."""
+    derive = pipeline.derive_key
+    monkeypatch.setattr(pipeline, "derive_key", lambda **inputs: Key("0" * 32, derive(**inputs).digest))
+    for number in (1, 2, 1):
+        assert project.run(f"def main():\n    return {number}\n").unwrap() == number
+    assert len(project.artifacts()) == 1, "all of them are kept under one name"

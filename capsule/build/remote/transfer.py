@@ -49,13 +49,13 @@ class Item:
 
 def items(plans: Iterable[Plan], *, engines: bool) -> Iterator[Item]:
     """What the plans come down to: their artifacts, and with ``engines`` what runs these, each once."""
-    seen: set[Key] = set()
+    seen: set[str] = set()
     for planned in plans:
-        if planned.key not in seen:
-            seen.add(planned.key)
+        if planned.key.digest not in seen:
+            seen.add(planned.key.digest)
             yield _artifact(planned)
-        if engines and planned.engine is not None and engine_key(planned.engine) not in seen:
-            seen.add(engine_key(planned.engine))
+        if engines and planned.engine is not None and engine_key(planned.engine).digest not in seen:
+            seen.add(engine_key(planned.engine).digest)
             yield _engine(planned.engine)
 
 

@@ -6,6 +6,7 @@ up to the point where calls can arrive, and keeping the memory.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -14,8 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import xxhash
 
 from capsule.errors import BuildError, Location
 from capsule.frontend.process import ToolLimits, run_tool
@@ -74,7 +73,7 @@ def python_engine() -> Engine:
 
 
 def _key(toolchain: str) -> str:
-    digest = xxhash.xxh3_128()
+    digest = hashlib.sha256()
     for text in ("capsule-python engine", _RECIPE, toolchain, GUEST_PYTHON):
         digest.update(text.encode() + b"\0")
     for name, path in [*_guest_files(), *_wit_files()]:

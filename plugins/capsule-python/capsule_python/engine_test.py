@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
-import xxhash
 
 from capsule.errors import BuildError
 from capsule.frontend.sdk import sdk_modules
@@ -132,7 +132,7 @@ def fetch():
 def snapshot() -> World:
     files = {"main.py": _SNAPSHOT, "helper.py": "VALUE = 'h'\n", "late.py": "VALUE = 'l'\n"}
     made = Program(program(files))
-    key = f"snapshot-{python_engine().key}-{xxhash.xxh3_64_hexdigest(_SNAPSHOT.encode())}"
+    key = f"snapshot-{python_engine().key}-{hashlib.sha256(_SNAPSHOT.encode()).hexdigest()[:16]}"
     component = compiled(key, lambda: build_snapshot(made, lambda message: None))
     return World({}, component, env={"KEY": "v"}, http=lambda request: {"body": b"body"})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -17,8 +18,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import xxhash
 
 from capsule.errors import BuildError
 from capsule.frontend.spec import Host, Json
@@ -80,7 +79,7 @@ class Packages:
     @property
     def digest(self) -> str:
         """A digest over names, versions and content."""
-        hasher = xxhash.xxh3_128(_FORMAT.encode())
+        hasher = hashlib.sha256(_FORMAT.encode())
         for distribution in self.distributions:
             hasher.update(f"{distribution.name}\0{distribution.version}\0{distribution.digest}\0".encode())
         return hasher.hexdigest()
@@ -111,7 +110,7 @@ def resolve(dependencies: Dependencies, external: frozenset[str], host: Host) ->
 
 
 def _key(requirements: Iterable[str]) -> str:
-    hasher = xxhash.xxh3_128(_FORMAT.encode())
+    hasher = hashlib.sha256(_FORMAT.encode())
     for requirement in requirements:
         hasher.update(f"{len(requirement)}\0{requirement}".encode())
     return hasher.hexdigest()
@@ -252,7 +251,7 @@ def _describe(name: str, version: str, files: Mapping[str, bytes], requires: tup
             data.append(path)
     extensions = [found[0] for path in natives if (found := native.module_name(path))]
     tops = {module.partition(".")[0] for module in [*extensions, *(module.name for module in modules)]}
-    hasher = xxhash.xxh3_128(_FORMAT.encode())
+    hasher = hashlib.sha256(_FORMAT.encode())
     for path in sorted([*data, *(module.file for module in modules)]):
         hasher.update(f"{path}\0{len(files[path])}\0".encode() + files[path])
     return Distribution(
