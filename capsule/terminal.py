@@ -22,6 +22,17 @@ def safe(text: str, stream: TextIO) -> str:
     return "\n".join(escape(line) for line in text.split("\n")) if stream.isatty() else text
 
 
+def block(text: str) -> str:
+    """Text of several lines and of any origin, each escaped and indented: none can pass for ours."""
+    return "\n".join(f"  {escape(line.expandtabs())}" for line in text.rstrip("\n").split("\n"))
+
+
+def paragraph(text: str) -> str:
+    """Text that begins in a line of ours: what follows its first line is a `block`."""
+    first, newline, rest = text.rstrip("\n").partition("\n")
+    return escape(first.expandtabs()) + (f"\n{block(rest)}" if newline else "")
+
+
 def write(stream: TextIO, text: str) -> None:
     """Writes text at once; what the stream's encoding can't express is escaped."""
     encoding = stream.encoding or "utf-8"

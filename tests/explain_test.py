@@ -300,9 +300,9 @@ def test_colour_is_for_terminals_that_want_it(explain, project, command):
 def test_hostile_names_and_origins_of_an_artifact_do_not_reach_the_terminal(project, command):
     evil = "\x1b]0;owned\x07\x9b31m\u202e[red]main"
     origins = dict.fromkeys(OPTIONS, evil)
-    task = Task(evil, TaskPolicy(Policy(), origins), Location(evil, 1))
+    task = Task("[red]main", TaskPolicy(Policy(), origins), Location(evil, 1))
     data = pack(
-        Manifest(evil, "0", "wat", "1", {evil: task}, {}), component=b"\0asm\x0d\x00\x01\x00\x00\x02\x01n"
+        Manifest(evil, "0", "wat", "1", {"[red]main": task}, {}), component=b"\0asm\x0d\x00\x01\x00\x00\x02\x01n"
     )
     assert parse(data, name="x").manifest.tasks
     (project / "main.wasm").write_bytes(data)

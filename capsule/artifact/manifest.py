@@ -82,6 +82,8 @@ def manifest_from_json(value: Mapping[str, Json]) -> Manifest:
     for name, task in tasks.items():
         if not isinstance(task, dict) or not isinstance(task.get("policy"), dict):
             raise ArtifactError(f"the artifact's manifest is wrong about the task {name[:80]!r}")
+        if not name.isprintable():
+            raise ArtifactError(f"the artifact's task {name[:80]!r} has a name that can't be shown")
         line = task.get("line")
         location = Location(_text(task, "file"), line if type(line) is int and line > 0 else None)
         parsed[name] = Task(name, from_json(task["policy"]), location)

@@ -305,6 +305,12 @@ def _most_ram(tasks: Mapping[str, Task], ceiling: int | None) -> int:
 def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
     for declaration in declarations:
+        if not declaration.name.isprintable():
+            raise BuildError(
+                f"the task {declaration.name[:80]!r} has characters in its name that can't be shown",
+                hint="give it a name of letters, digits, - and _",
+                location=declaration.location,
+            )
         if declaration.name in tasks:
             first: Location = tasks[declaration.name].location
             raise BuildError(

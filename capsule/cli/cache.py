@@ -33,7 +33,7 @@ def stat(*, as_json: bool) -> int:
         return EXIT_OK
     for row in rows:
         size = f"{row['bytes'] / (1 << 20):,.1f} MiB"
-        print(f"{row['store']:<10} {row['entries']:>6} entries {size:>12}  {row['folder']}")
+        write_line(f"{row['store']:<10} {row['entries']:>6} entries {size:>12}  {row['folder']}")
     if remote:
         state = "no key" if not remote["key"] else remote["problem"] or "answers"
         write_line(f"{'remote':<10} {remote['mode']:>14} {state:>12}  {remote['url']}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
+from capsule.cli.common.render import write_line
 from capsule.errors import CapsuleError
 from capsule.frontend.spec import Check
 
@@ -27,9 +28,9 @@ def diagnose(*, as_json: bool) -> int:
         )
     else:
         for check in found:
-            print(f"{check.state:>8}  {check.name}: {check.detail}")
+            write_line(f"{check.state:>8}  {check.name}: {check.detail}")
             if check.hint:
-                print(f"          hint: {check.hint}")
+                write_line(f"          hint: {check.hint}")
     return EXIT_TASK_FAILED if any(check.state in ("missing", "broken") for check in found) else EXIT_OK
 
 

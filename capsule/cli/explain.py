@@ -35,7 +35,8 @@ def explain_members(selection: Selection, *, snapshot: bool, as_json: bool) -> i
             write_line(f"{row['member']}: would fail")
             write_error(error)
         else:
-            write_line(_say(row))
+            for line in _say(row):
+                write_line(line)
     return code
 
 
@@ -53,10 +54,10 @@ def _explain(builder: Builder, member: Member) -> tuple[dict[str, Any], CapsuleE
     return {"member": member.name, "state": "stale", "because": list(because), "error": None}, None
 
 
-def _say(row: dict[str, Any]) -> str:
-    reasons = "".join(f"\n  {reason}" for reason in row["because"])
+def _say(row: dict[str, Any]) -> list[str]:
+    reasons = [f"  {reason}" for reason in row["because"]]
     if row["state"] == "stale":
-        return f"{row['member']}: would be built:{reasons}"
+        return [f"{row['member']}: would be built:", *reasons]
     if not reasons:
-        return f"{row['member']}: up to date"
-    return f"{row['member']}: up to date; it was last built because:{reasons}"
+        return [f"{row['member']}: up to date"]
+    return [f"{row['member']}: up to date; it was last built because:", *reasons]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from capsule.cli.common.exits import EXIT_OK
+from capsule.cli.common.render import write_line
 
 
 def list_plugins(*, as_json: bool) -> int:
@@ -31,13 +32,13 @@ def list_plugins(*, as_json: bool) -> int:
         print(json.dumps(rows))
         return EXIT_OK
     if not rows:
-        print("no frontends are installed")
-        print('hint: pip install "capsule-run[all]"')
+        write_line("no frontends are installed")
+        write_line('hint: pip install "capsule-run[all]"')
     for plugin in plugins().all:
         state = "ok" if plugin.problem is None else f"broken: {plugin.problem}"
-        print(f"{plugin.name} ({plugin.distribution} {plugin.version}): {state}")
+        write_line(f"{plugin.name} ({plugin.distribution} {plugin.version}): {state}")
         if plugin.hint is not None:
-            print(f"  hint: {plugin.hint}")
+            write_line(f"  hint: {plugin.hint}")
         for frontend in plugin.frontends:
-            print(f"  {frontend.name} {frontend.version}: {' '.join(frontend.suffixes)}")
+            write_line(f"  {frontend.name} {frontend.version}: {' '.join(frontend.suffixes)}")
     return EXIT_OK

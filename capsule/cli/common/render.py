@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from capsule.terminal import safe, write
+from capsule.terminal import block, escape, paragraph, safe, write
 
 if TYPE_CHECKING:
     from capsule.errors import CapsuleError, Location
@@ -30,9 +30,9 @@ def write_outcome(envelope: Envelope) -> None:
     error = envelope.error or {}
     traceback = error.get("traceback")
     if traceback:
-        write(sys.stderr, safe(traceback.rstrip("\n"), sys.stderr) + "\n")
+        write(sys.stderr, block(traceback) + "\n")
     name = envelope.execution["task_name"]
-    message = safe(str(error.get("message")), sys.stderr)
+    message = paragraph(str(error.get("message")))
     write(sys.stderr, f"{_red('error:')} the task {name!r} failed: {error.get('error_type')}: {message}\n")
 
 
@@ -41,20 +41,20 @@ def write_error(error: CapsuleError) -> None:
     where = f"{error.location}: " if error.location else ""
     traceback = getattr(error, "traceback", None)
     if traceback:
-        write(sys.stderr, safe(traceback.rstrip("\n"), sys.stderr) + "\n")
-    write(sys.stderr, f"{_red('error:')} {safe(where + error.message, sys.stderr)}\n")
+        write(sys.stderr, block(traceback) + "\n")
+    write(sys.stderr, f"{_red('error:')} {paragraph(where + error.message)}\n")
     if error.hint:
-        write(sys.stderr, f"hint: {safe(error.hint, sys.stderr)}\n")
+        write(sys.stderr, f"hint: {paragraph(error.hint)}\n")
 
 
 def write_line(text: str) -> None:
     """A line on stdout, of text that may come from a file or a guest."""
-    write(sys.stdout, safe(text, sys.stdout) + "\n")
+    write(sys.stdout, escape(text) + "\n")
 
 
 def write_warning(message: str) -> None:
     """A warning on stderr."""
-    write(sys.stderr, f"warning: {safe(message, sys.stderr)}\n")
+    write(sys.stderr, f"warning: {paragraph(message)}\n")
 
 
 def write_columns(rows: list[tuple[str, ...]]) -> None:
@@ -83,35 +83,35 @@ def _place(location: Location | None) -> dict[str, Any]:
 
 def write_event(event: Event) -> None:
     """One line on stderr for what happens in a run: ``--verbose``."""
-    line = _event_line(event)
-    if line is not None:
-        write(sys.stderr, safe(line, sys.stderr) + "\n")
+    lines = _event_lines(event)
+    if lines:
+        write(sys.stderr, "".join(f"{escape(line)}\n" for line in lines))
 
 
-def _event_line(event: Event) -> str | None:
+def _event_lines(event: Event) -> list[str]:
     from capsule import events
 
     match event:
         case events.TaskStarted():
             by = "" if event.parent is None else f", for #{event.parent}"
-            cuts = "".join(f"\n[#{event.task}] {cut}" for cut in _cuts(event.policy))
-            return f"[#{event.task} {event.name}] accepted{by}{cuts}"
+            cuts = (f"[#{event.task}] {cut}" for cut in _cuts(event.policy))
+            return [f"[#{event.task} {event.name}] accepted{by}", *cuts]
         case events.AttemptStarted():
             again = "" if event.attempt == 1 else f" (attempt {event.attempt})"
-            return f"[#{event.task}] running{again}"
+            return [f"[#{event.task}] running{again}"]
         case events.AttemptEnded() if event.error_type is not None:
-            return f"[#{event.task}] attempt {event.attempt} failed: {event.error_type}: {event.message}"
+            return [f"[#{event.task}] attempt {event.attempt} failed: {event.error_type}: {event.message}"]
         case events.TaskEnded():
-            return (
+            return [
                 f"[#{event.task}] {event.state} after {event.duration * 1000:.0f} ms, "
                 f"fuel {event.fuel:,}, retries {event.retries}"
-            )
+            ]
         case events.Refused():
-            return f"[#{event.task}] refused by {event.rule}: {event.subject}"
+            return [f"[#{event.task}] refused by {event.rule}: {event.subject}"]
         case events.Requested():
             came = event.failure if event.status is None else str(event.status)
-            return f"[#{event.task}] {event.method} {event.url}: {came}, {event.duration * 1000:.0f} ms"
-    return None
+            return [f"[#{event.task}] {event.method} {event.url}: {came}, {event.duration * 1000:.0f} ms"]
+    return []
 
 
 def _cuts(policy: str) -> list[str]:

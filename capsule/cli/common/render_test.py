@@ -42,7 +42,7 @@ def test_a_result_goes_to_stdout_and_a_failure_to_stderr(capsys):
     write_outcome(envelope(error={"error_type": "timeout", "message": "late", "traceback": "File x\n"}))
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "File x\nerror: the task 'main' failed: timeout: late\n"
+    assert err == "  File x\nerror: the task 'main' failed: timeout: late\n"
 
 
 def test_text_that_the_stream_cannot_encode_is_escaped(monkeypatch):
@@ -57,7 +57,7 @@ def test_an_error_says_where_what_and_what_to_type_next(capsys):
     write_error(CapsuleError("no such option", hint="use another", location=Location("main.py", 3)))
     assert capsys.readouterr().err == "error: main.py:3: no such option\nhint: use another\n"
     write_error(BuildError("bad", traceback="File main.py, line 1\n"))
-    assert capsys.readouterr().err == "File main.py, line 1\nerror: bad\n"
+    assert capsys.readouterr().err == "  File main.py, line 1\nerror: bad\n"
     write_warning("careful")
     assert capsys.readouterr().err == "warning: careful\n"
 
