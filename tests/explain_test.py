@@ -302,7 +302,8 @@ def test_hostile_names_and_origins_of_an_artifact_do_not_reach_the_terminal(proj
     origins = dict.fromkeys(OPTIONS, evil)
     task = Task("[red]main", TaskPolicy(Policy(), origins), Location(evil, 1))
     data = pack(
-        Manifest(evil, "0", "wat", "1", {"[red]main": task}, {}), component=b"\0asm\x0d\x00\x01\x00\x00\x02\x01n"
+        Manifest(evil, "0", "wat", "1", {"[red]main": task}, {}),
+        component=b"\0asm\x0d\x00\x01\x00\x00\x02\x01n",
     )
     assert parse(data, name="x").manifest.tasks
     (project / "main.wasm").write_bytes(data)
