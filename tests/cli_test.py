@@ -84,6 +84,8 @@ def test_tracebacks_show_the_users_code_only(project, cli):
     [
         ["run", "missing.py"],
         ["run", "main.py", "--limit", "ram"],
+        ["run", "main.py", "--deny-al"],
+        ["worker", "main.py"],
         ["run", "main.py", "--limit", "colour=red"],
         ["run", "main.py", "--task", "nobody"],
         ["run", "main.py", "--args-json", "{"],
@@ -135,8 +137,16 @@ def echo(project, cli):
 
 def test_arguments_reach_main_as_strings(echo):
     assert echo("a", "2", "true") == [["a", "2", "true"], {}]
-    assert echo("--colour", "-x") == [["--colour", "-x"], {}]
+    assert echo("a", "-2", "--limit", "ram=1GB", "b") == [["a", "-2", "b"], {}]
     assert echo("--", "--json", "-x") == [["--json", "-x"], {}]
+
+
+@pytest.mark.parametrize("mistyped", [["--deny-al"], ["--limits", "allowed_hosts="], ["word", "-deny-all"]])
+def test_a_mistyped_option_never_runs_the_code(project, cli, said, mistyped):
+    project.write("main.py", "def main(*args):\n    print('it ran')\n")
+    done = cli("run", "main.py", *mistyped)
+    said(done, "has no option", "go after --")
+    assert "it ran" not in done.stderr
 
 
 def test_args_json_gives_typed_arguments(echo):

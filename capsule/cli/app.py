@@ -48,7 +48,9 @@ Stdin = Annotated[
 ArgsFile = Annotated[Path | None, Parameter(name="--args-file", help="Typed arguments from a JSON file.")]
 EnvFile = Annotated[Path | None, Parameter(name="--env-file", help="More values for env_variables.")]
 TaskName = Annotated[str, Parameter(name="--task", help="The task to run.")]
-Arguments = Annotated[str, Parameter(allow_leading_hyphen=True, help="Arguments for the task, as strings.")]
+Arguments = Annotated[
+    str, Parameter(help="Arguments for the task. Those that begin with - and are no numbers go after --.")
+]
 
 app = App(
     name="capsule",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from capsule.cli.common.exits import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_USAGE
 from capsule.errors import CapsuleError
+
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?")
+"""A word for the task although it begins with a dash."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -66,8 +70,9 @@ def _command(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\nhint: capsule --help\n")
-        return EXIT_USAGE
+        from capsule.cli.common.usage import usage_error
+
+        raise usage_error(error) from None
     return result if isinstance(result, int) else EXIT_OK
 
 
@@ -75,13 +80,14 @@ def plain_run(arguments: Sequence[str]) -> tuple[Path, tuple[str, ...], frozense
     """What ``capsule run FILE ARGS`` with no option but ``--json`` and ``--verbose`` asks for.
 
     That is what most command lines are, and importing cyclopts takes a quarter of a warm one's time.
-    None for everything else, which `capsule.cli.app` parses; for these both do the same.
+    None for everything else, a mistyped option among it, which `capsule.cli.app` parses; for these
+    both do the same.
     """
     if len(arguments) < 2 or arguments[0] != "run":
         return None
-    words = [word for word in arguments[1:] if not word.startswith("-")]
-    flags = [word for word in arguments[1:] if word.startswith("-")]
-    if not words or not words[0] or len(flags) != len(set(flags)):
+    words = [word for word in arguments[1:] if not word.startswith("-") or _NEGATIVE.fullmatch(word)]
+    flags = [word for word in arguments[1:] if word.startswith("-") and not _NEGATIVE.fullmatch(word)]
+    if not words or not words[0] or words[0].startswith("-") or len(flags) != len(set(flags)):
         return None
     if not {"--json", "--verbose", "-v"}.issuperset(flags) or {"--verbose", "-v"}.issubset(flags):
         return None

@@ -18,7 +18,7 @@ from capsule.cli.run import RunOptions
 
 WORDS = st.one_of(
     st.sampled_from(
-        ["main.py", "a", "", "1", "--json", "--verbose", "-v", "--", "-", "--task", "--no-json", "--jsonx"]
+        ["main.py", "a", "", "1", "-1", "-1.5", "-1-2", "--json", "--verbose", "-v", "--", "-", "--no-json"]
     ),
     st.text(max_size=6),
 )
@@ -52,6 +52,10 @@ def test_a_plain_run_asks_for_what_cyclopts_would_read(words):
         ["run", ""],
         ["run", "a.py", "--limit", "ram=1MB"],
         ["run", "a.py", "--", "-x"],
+        ["run", "a.py", "--deny-al"],
+        ["run", "a.py", "-x"],
+        ["run", "a.py", "-"],
+        ["run", "-1"],
         ["run", "a.py", "--json", "--json"],
         ["exec", "a.wasm"],
         ["--help"],
@@ -63,6 +67,50 @@ def test_everything_else_is_left_to_cyclopts(arguments):
 
 def test_a_plain_run_is_read():
     assert plain_run(["run", "a.py", "x", "--json", "y"]) == (Path("a.py"), ("x", "y"), frozenset({"--json"}))
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+@pytest.mark.parametrize(
+    ("words", "option", "near"),
+    [
+        (["--deny-al"], "--deny-al", "--deny-all"),
+        (["--limits", "ram=1MB"], "--limits", "--limit"),
+        (["--limits=ram=1MB"], "--limits", "--limit"),
+        (["a", "b", "--mounts", "x"], "--mounts", "--mount"),
+        (["--json", "--require-signatures", "a.pub"], "--require-signatures", "--require-signature"),
+        (["-x"], "-x", None),
+        (["-"], "-", None),
+        (["-1-2"], "-1-2", None),
+    ],
+)
+def test_a_word_that_looks_like_an_option_and_is_none_runs_nothing(
+    command, words, option, near, monkeypatch, capsys
+):
+    monkeypatch.setattr(run_module, "run_file", lambda *given: pytest.fail("it ran"))
+    assert dispatch([command, "main.wasm", *words]) == 2
+    said = capsys.readouterr().err
+    assert f"capsule {command} has no option {option!r}" in said
+    assert near is None or f"did you mean {near}?" in said
+    assert f"go after --: capsule {command} FILE -- " in said
+
+
+@pytest.mark.parametrize("command", ["tasks", "explain", "worker", "build", "trace"])
+def test_no_other_command_takes_an_unknown_option_either(command, capsys):
+    assert dispatch([command, "--deny-al"]) == 2
+    assert f"capsule {command} has no option '--deny-al'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-5", "-1.5"], ["--", "--deny-al", "-x"], ["a", "--json", "b"], ["a", "--limit", "ram=1MB", "-5"]],
+    ids=" ".join,
+)
+def test_negative_numbers_and_what_follows_two_dashes_are_the_tasks(words, monkeypatch):
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(run_module, "run_file", lambda file, args, options: asked.append(args) or 0)
+    assert dispatch(["run", "main.py", *words]) == 0
+    options = ("--", "--json", "--limit", "ram=1MB")
+    assert asked == [tuple(word for word in words if word not in options)]
 
 
 def test_a_plain_run_does_not_import_cyclopts():
