@@ -120,7 +120,8 @@ def test_an_import_that_was_missing_is_found_when_it_appears(project, watching):
 
 
 def test_a_run_that_a_save_overtakes_is_cancelled(project, watching):
-    project.write("main.py", "def main():\n    print('spinning', flush=True)\n    while True: pass\n")
+    spin = "def main():\n    print('spinning', flush=True)\n    while True: pass\n"
+    project.write("main.py", f"from capsule import task\n@task(compute='HIGH')\n{spin}")
     run = watching("run", "main.py")
     run.until("spinning")
     project.write("main.py", "def main():\n    return 'done'\n")

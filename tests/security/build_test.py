@@ -390,7 +390,7 @@ def test_a_worker_that_dies_under_a_top_level_is_a_failed_build(project):
     killer.start()
     try:
         with pytest.raises(CapsuleError, match="worker process was ended"):
-            project.run(COMPUTED["main.py"].format(top="while True: pass"))
+            project.run(COMPUTED["main.py"].format(top="import time; time.sleep(50)"))
     finally:
         stop.set()
         killer.join()
