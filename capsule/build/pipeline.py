@@ -111,6 +111,12 @@ class BuildHost:
         """A folder of the frontend's own in the user's cache."""
         return private_folder(f"{self._frontend}-{name}")
 
+    def download(self, url: str, most: int) -> bytes:
+        """What an address has, by the rules for guests' requests."""
+        from capsule.build.downloads import download
+
+        return download(url, most)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

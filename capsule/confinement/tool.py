@@ -88,15 +88,16 @@ def confine(granted: Granted) -> None:
     programs = [descriptor for path in granted.programs if (descriptor := _open(path)) is not None]
     drop_privileges()
     landlock.restrict(folders, programs, connect=granted.network)
-    _restrict(_filter(network=granted.network))
+    code = _filter(network=granted.network)
+    if code and seccomp.available():
+        seccomp.install(b"".join(code))
     for descriptor in (*programs, *(descriptor for descriptor, _ in folders)):
         os.close(descriptor)
 
 
-def forbid_processes() -> bool:
-    """Refuses this process, for ever, to start another; False where that isn't available."""
-    drop_privileges()
-    return _restrict(_no_processes())
+def no_processes() -> bytes:
+    """A filter that refuses a process, for ever, to start another; empty where there is none for it."""
+    return b"".join(_no_processes()) if seccomp.available() else b""
 
 
 def _open(path: str) -> int | None:
@@ -104,13 +105,6 @@ def _open(path: str) -> int | None:
         return os.open(path, getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
     except OSError:
         return None
-
-
-def _restrict(code: Sequence[bytes]) -> bool:
-    if not code or not seccomp.available():
-        return False
-    seccomp.install(b"".join(code))
-    return True
 
 
 def _filter(*, network: bool) -> list[bytes]:

@@ -37,6 +37,7 @@ _READ: Final = (
     "/etc/services", "/etc/protocols", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
     "/var/lib/ca-certificates", "/etc/crypto-policies", "/etc/ld.so.cache", "/etc/ld.so.preload",
     "/etc/localtime", "/etc/passwd", "/etc/group", "/etc/os-release", "/etc/debian_version",
+    "/etc/mime.types", "/etc/apache2/mime.types", "/etc/httpd/conf/mime.types",
     # What kind of machine this is.
     "/dev/urandom", "/dev/random", "/dev/zero", "/proc/self", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat",
     "/proc/version", "/proc/filesystems", "/proc/sys/vm", "/proc/sys/kernel/osrelease",

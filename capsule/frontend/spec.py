@@ -42,6 +42,7 @@ What a frontend may import of the host, and nothing else:
 `capsule.frontend.process`            `run_tool`: a compiler that doesn't outlive an interrupted host
 `capsule.frontend.sdk`                `sdk_modules`: the Python SDK's modules that a guest has too
 `capsule.frontend.tracking`           `Tracker`: for hosts that build hundreds of sources
+`capsule.frontend.wheels.installers`  `find_installer`, `install_wheels`: uv or pip, confined; no builds
 `capsule.frontend.wit`                `wit_folder`: where ``capsule.wit`` and its dependencies are
 `capsule.testing`                     the conformance suite; in tests only
 ====================================  ==================================================================
@@ -217,6 +218,13 @@ class Host(Protocol):
 
     def cache_folder(self, name: str) -> Path:
         """A folder of the frontend's own in the user's cache, made if need be (mode 0700)."""
+
+    def download(self, url: str, most: int) -> bytes:
+        """At most ``most`` bytes from an http or https address that a program names, by the rules for guests.
+
+        That is without proxies, credentials or private networks, every redirect checked. Check a digest that
+        the program names as well: the answer is anybody's. Raises `BuildError`.
+        """
 
 
 @runtime_checkable

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from capsule_python.installer import find_tool
 
 from capsule.build.pipeline import BuildHost
 from capsule.frontend.spec import Engine, Program, Source
+from capsule.frontend.wheels.installers import find_installer
 
 Project = Callable[..., Source]
 
@@ -42,6 +42,10 @@ class CountingHost:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
+    def download(self, url: str, most: int) -> bytes:
+        """Really downloads."""
+        return self._real.download(url, most)
+
 
 @pytest.fixture
 def host(tmp_path_factory: pytest.TempPathFactory) -> CountingHost:
@@ -65,7 +69,7 @@ def project(tmp_path: Path) -> Project:
 
 @cache
 def _why_no_index() -> str | None:
-    tool = find_tool()
+    tool = find_installer()
     if tool is None:
         return "neither uv nor pip is there"
     if tool.name == "uv":

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from capsule.errors import BuildError, ConfigError, Location
 from capsule.frontend.spec import Json, Source
@@ -36,23 +37,29 @@ class Dependencies:
     requirements: tuple[str, ...]
     origin: Location
     of_project: bool = False
+    root: Path | None = None
+    """The project's folder: no settings in it count for an installer."""
 
 
 def named_dependencies(source: Source, content: bytes, tree: Tree) -> Dependencies:
     """The requirements of a source. Raises `BuildError` where they can't be read."""
     inline = _inline(source.name, content)
     if inline is not None:
-        return inline
+        return replace(inline, root=source.root)
     if "dependencies" in source.settings:
         origin = Location("capsule.toml")
         return Dependencies(
-            _checked(source.settings["dependencies"], origin, "[python] dependencies"), origin
+            _checked(source.settings["dependencies"], origin, "[python] dependencies"),
+            origin,
+            root=source.root,
         )
     name, text = _nearest("pyproject.toml", source.name, tree)
     origin = Location(name)
     project = _toml(text, origin).get("project") if text else None
     listed = project.get("dependencies", []) if isinstance(project, dict) else []
-    return Dependencies(_checked(listed, origin, "[project] dependencies"), origin, of_project=True)
+    return Dependencies(
+        _checked(listed, origin, "[project] dependencies"), origin, of_project=True, root=source.root
+    )
 
 
 def normalized(name: str) -> str:
@@ -194,7 +201,7 @@ def _checked(listed: Json, origin: Location, what: str) -> tuple[str, ...]:
     requirements = set()
     for text in listed:
         match = _NAME.match(text)
-        if match is None or len(text) > _MAX_LENGTH or "\n" in text or "\r" in text:
+        if match is None or len(text) > _MAX_LENGTH or not (text.isascii() and text.isprintable()):
             raise BuildError(
                 f"{what} has something that is no requirement: {text[:100]!r}",
                 hint='write a name and perhaps versions, for example "requests>=2"',

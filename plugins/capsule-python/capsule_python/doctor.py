@@ -38,10 +38,10 @@ def _engine() -> Check:
 
 
 def _installer() -> Check:
-    from capsule_python.installer import find_tool
+    from capsule.frontend.wheels.installers import find_installer
 
     name = "package installer"
-    tool = find_tool()
+    tool = find_installer()
     if tool is None:
         return Check(
             name,

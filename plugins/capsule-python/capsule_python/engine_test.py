@@ -23,7 +23,7 @@ def test_the_engine_says_what_it_is() -> None:
     engine = python_engine()
     assert engine.name == "python"
     assert re.fullmatch(r"\d+\.\d+\.\d+/cpython-3\.14", engine.version)
-    assert re.fullmatch(r"[0-9a-f]{32}", engine.key)
+    assert re.fullmatch(r"[0-9a-f]{64}", engine.key)
     assert engine.key == python_engine().key
 
 

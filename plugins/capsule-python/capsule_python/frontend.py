@@ -91,7 +91,7 @@ class PythonFrontend:
         closure = find_modules(source.name, tree, folders)
         if {module.file: module.source for module in closure.modules} != inputs.files:
             return None
-        if not closure.external:
+        if not _names_packages(source, closure):
             return tree.lookups()
         dependencies = named_dependencies(source, closure.entry.source, tree)
         found = tree.lookups()
@@ -189,8 +189,14 @@ def _closure(source: Source, inputs: Inputs) -> Closure:
     return find_modules(source.name, FilesTree(inputs.files), folders)
 
 
+def _names_packages(source: Source, closure: Closure) -> bool:
+    """Whether there may be packages to install: something is imported, or the program has its own list."""
+    named = b"# /// script" in closure.entry.source or "dependencies" in source.settings
+    return bool(closure.external) or named
+
+
 def _packages(source: Source, closure: Closure, host: Host) -> Packages | None:
-    if not closure.external:
+    if not _names_packages(source, closure):
         return None
     from capsule_python.dependencies import named_dependencies
     from capsule_python.packages import resolve

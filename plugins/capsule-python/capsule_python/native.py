@@ -29,6 +29,9 @@ _TESTS = re.compile(r"(^|/)(tests?|testing)/")
 _MANY = 12
 """More native modules without Python beside them than any distribution has that does without."""
 
+_LARGEST_PARSED = 4 << 20
+"""Bytes of a source that is looked through; its tree takes a hundred times as many."""
+
 _MISSING = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -135,7 +138,7 @@ def _sites(sources: Mapping[str, bytes], known: set[str]) -> Iterator[_Site]:
         if found is None:
             continue
         try:
-            tree = parse_tree(source)
+            tree = parse_tree(source) if len(source) <= _LARGEST_PARSED else ast.Module([], [])
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         name, package = found

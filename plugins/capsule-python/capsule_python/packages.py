@@ -23,7 +23,7 @@ from capsule.errors import BuildError
 from capsule.frontend.spec import Host, Json
 from capsule_python.dependencies import Dependencies, normalized
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Changes when the same requirements would give another folder, or another judgement about it."""
 
 MAX_BYTES = 256 << 20
@@ -89,15 +89,18 @@ def resolve(dependencies: Dependencies, external: frozenset[str], host: Host) ->
     """The packages of a program that imports the top-level names ``external`` from outside itself.
 
     None when it imports nothing of that kind, or names no packages. Installs them when they aren't in
-    the user's cache yet. Raises `BuildError` when that fails, or for a package that needs native code.
+    the user's cache yet; a program's own list also when nothing of it is imported: what can't be had is an
+    error. Raises `BuildError` when that fails, or for a package that needs native code.
     """
-    if not external or not dependencies.requirements:
+    if not dependencies.requirements or (not external and dependencies.of_project):
         return None
     folder = host.cache_folder("packages") / _key(dependencies.requirements)
     installed = _read_record(folder)
     if installed is None:
         with _locked(folder, host):
             installed = _read_record(folder) or _install(dependencies, folder, host)
+    if not external:
+        return None
     by_name = {distribution.name: distribution for distribution in installed}
     needed = _reachable(by_name, external)
     for name, wanted_by in needed.items():
@@ -219,12 +222,14 @@ def _judge(dependencies: Dependencies, site: Path) -> tuple[Distribution, ...]:
     requires = _requires(
         dependencies.requirements, {name: installed.requires or [] for name, (_, installed) in found.items()}
     )
-    total = 0
+    left = MAX_BYTES
     distributions = []
     for name, (folder, installed) in found.items():
-        files = dict(_files(site, folder))
-        total += sum(map(len, files.values()))
-        if total > MAX_BYTES:
+        files = {}
+        for path, content in _files(site, folder, left):
+            files[path] = content
+            left -= len(content)
+        if left < 0:
             raise BuildError(
                 f"the packages have more than {MAX_BYTES >> 20} MB",
                 hint="name only what the program imports",
@@ -266,8 +271,11 @@ def _describe(name: str, version: str, files: Mapping[str, bytes], requires: tup
     )
 
 
-def _files(site: Path, dist_info: Path) -> Iterator[tuple[str, bytes]]:
-    """The files of a distribution that can matter in a sandbox, by its RECORD."""
+def _files(site: Path, dist_info: Path, most: int) -> Iterator[tuple[str, bytes]]:
+    """The files of a distribution that can matter in a sandbox, by its RECORD.
+
+    Reads, and gives, no more than one byte over ``most``.
+    """
     from capsule_python.native import is_native
 
     try:
@@ -290,14 +298,19 @@ def _files(site: Path, dist_info: Path) -> Iterator[tuple[str, bytes]]:
             # Only `importlib.metadata` reads it, and what it lists of hashes and left-out files is no use.
             continue
         else:
-            yield path, file.read_bytes()
+            with file.open("rb") as opened:
+                content = opened.read(most + 1)
+            yield path, content
+            most -= len(content)
+            if most < 0:
+                return
 
 
 def _requires(requirements: Iterable[str], declared: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
     """What each installed distribution needs of the others, with the extras that are asked of it."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    from capsule_python.installer import TARGET_ENVIRONMENT
+    from capsule_python.requirements import TARGET_ENVIRONMENT
 
     extras: dict[str, set[str]] = {name: {""} for name in declared}
     for text in requirements:

@@ -15,6 +15,7 @@ import pytest
 
 from capsule.errors import BuildError, Location
 from capsule.frontend.spec import Host
+from capsule.frontend.wheels.installers import Installer, find_installer, pip_of
 from capsule_python import installer
 from capsule_python.dependencies import Dependencies
 from capsule_python.packages import Packages, resolve
@@ -70,19 +71,23 @@ def names(packages: Packages | None) -> list[str]:
     return [distribution.name for distribution in packages.distributions]
 
 
+def a_pip() -> Installer | None:
+    """The pip of this Python, or of the one that its environment was made with."""
+    code = "import pip, sys; print(sys.executable)"
+    for python in (sys.executable, f"{sys.base_prefix}/bin/python3", "python3"):
+        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return pip_of(done.stdout.strip())
+    return None
+
+
 @pytest.fixture(params=["uv", "pip"])
 def tool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Either installer, where it is there."""
-    found = installer.find_tool()
-    if request.param == "pip":
-        for python in ("python3", "python"):
-            command = (python, "-I", "-m", "pip")
-            if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:
-                found = installer.Tool("pip", command)
-                break
+    found = find_installer() if request.param == "uv" else a_pip()
     if found is None or found.name != request.param:
         pytest.skip(f"{request.param} is not there")
-    monkeypatch.setattr(installer, "find_tool", lambda: found)
+    monkeypatch.setattr(installer, "find_installer", lambda: found)
     return str(request.param)
 
 
@@ -99,19 +104,26 @@ def test_what_is_named_is_installed_with_what_it_requires(host: Host, wheel: Whe
     assert (packages.site / "one/data.txt").read_text() == "x"
 
 
-def test_nothing_is_installed_for_a_program_that_imports_nothing_from_outside(
+def test_nothing_of_a_project_is_installed_for_a_program_that_imports_nothing_from_outside(
     host: Host, wheel: Wheel
 ) -> None:
-    assert resolve(depends("missing"), frozenset(), host) is None
+    assert resolve(depends("missing", of_project=True), frozenset(), host) is None
     assert resolve(depends(), frozenset({"missing"}), host) is None
     assert not any(host.cache_folder("packages").iterdir())
+
+
+def test_a_program_s_own_list_has_to_be_there_even_if_nothing_imports_it(host: Host, wheel: Wheel) -> None:
+    wheel("one", {"one.py": ""})
+    assert resolve(depends("one"), frozenset(), host) is None
+    with pytest.raises(BuildError, match="could not install one-that-nobody-has"):
+        resolve(depends("one-that-nobody-has"), frozenset(), host)
 
 
 def test_a_second_time_nothing_is_started(host: Host, wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel("one", {"one.py": ""})
     first = resolve(depends("one"), frozenset({"one"}), host)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(installer, "find_tool", lambda: None)
+    monkeypatch.setattr(installer, "find_installer", lambda: None)
     assert resolve(depends("one"), frozenset({"one"}), host) == first
     with pytest.raises(BuildError, match="neither uv nor pip") as caught:
         resolve(depends("two"), frozenset({"two"}), host)
@@ -209,7 +221,7 @@ def test_only_released_wheels_can_be_named_by_address(host: Host, requirement: s
         resolve(depends(requirement), frozenset({"evil"}), host)
 
 
-def test_without_a_network_the_error_says_so(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_error_says_so(host: Host, monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
     for name in ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/simple")
     for name in ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
