@@ -183,12 +183,12 @@ def test_an_artifact_that_came_with_a_repository_does_not_count(built, cli, proj
     seals = list((project / ".capsule/wasm").glob("*.seal"))
     assert seals
     shutil.copytree(project / ".capsule", theirs)
-    evil = artifact.read_bytes().replace(b'"compute":2000000000', b'"compute":2000000001')
+    evil = artifact.read_bytes().replace(b'"compute":50000000000', b'"compute":50000000001')
     assert evil != artifact.read_bytes()
     artifact.chmod(0o644)
     artifact.write_bytes(evil)
     [task] = json.loads(cli("tasks", "main.py", "--json").stdout)
-    assert task["effective"]["compute"] == 2_000_000_000
+    assert task["effective"]["compute"] == 50_000_000_000
 
 
 def test_an_unchanged_run_does_not_need_the_frontend_to_compile(built, cli, project):

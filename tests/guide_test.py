@@ -304,7 +304,7 @@ def test_the_defaults_are_those_of_the_guide(project, cli):
     policy = json.loads(cli("tasks", "main.py", "--json").stdout)[0]["effective"]
     assert policy.pop("origins") == dict.fromkeys(policy, "built-in")
     assert policy == {
-        "compute": 2_000_000_000,  # MEDIUM
+        "compute": 50_000_000_000,  # MEDIUM
         "ram": None,
         "timeout": None,
         "max_retries": 0,
@@ -362,10 +362,10 @@ BURN = """
 
 @pytest.mark.parametrize(
     ("level", "fuel"),
-    [('"LOW"', 100_000_000), ('"MEDIUM"', 2_000_000_000), ('"1000000"', 1_000_000), ("5_000_000", 5_000_000)],
+    [('"LOW"', 1_000_000_000), ('"1000000"', 1_000_000), ("5_000_000", 5_000_000)],
 )
 def test_a_compute_level_is_the_fuel_that_a_task_gets(project, level, fuel):
-    envelope = project.run(BURN.format(level=level), 1_000_000_000)
+    envelope = project.run(BURN.format(level=level), 10**12)
     assert envelope.error["error_type"] == "out_of_fuel"
     assert f"{fuel:,} fuel" in envelope.error["message"]
     # The last instructions before the end may not be counted.
@@ -380,10 +380,40 @@ def test_fuel_meters_instructions_the_more_work_the_more_fuel(project):
     assert (larger - large) == pytest.approx(large - small, rel=0.05)
 
 
-def test_high_is_enough_for_what_medium_is_not(project):
-    envelope = project.run(BURN.format(level='"HIGH"'), 30_000_000)
+@pytest.mark.parametrize("level", ['"MEDIUM"', '"HIGH"', '"unlimited"'])
+def test_more_compute_is_enough_for_what_low_is_not(project, level):
+    envelope = project.run(BURN.format(level=level), 15_000_000)
     assert envelope.success, envelope
-    assert envelope.execution["fuel_consumed"] > 2_000_000_000
+    assert envelope.execution["fuel_consumed"] > 1_000_000_000
+
+
+def test_the_first_loop_that_someone_tries_ends_well(project):
+    """A task that declares nothing computes for seconds."""
+    envelope = project.run("def main():\n    return sum(n * n for n in range(5_000_000))")
+    assert envelope.result == sum(n * n for n in range(5_000_000))
+
+
+@pytest.mark.parametrize(
+    ("level", "advice"),
+    [
+        (
+            "2_000_000",
+            'for more, set compute to "LOW" (1,000,000,000 fuel), an amount of fuel, or "unlimited"',
+        ),
+        ('"LOW"', 'for more, set compute to "MEDIUM" (50,000,000,000 fuel), an amount'),
+    ],
+)
+def test_out_of_fuel_says_what_was_used_and_what_to_write(project, level, advice):
+    message = project.run(BURN.format(level=level), 10**12).error["message"]
+    assert message.startswith("the task used up its compute of ")
+    assert advice in message
+
+
+def test_a_ceiling_holds_for_unlimited_compute_and_says_so(project):
+    limits = {"compute": 3_000_000}
+    message = project.run(BURN.format(level='"unlimited"'), 10**12, limits=limits).error["message"]
+    assert "3,000,000 fuel" in message
+    assert message.endswith("capped by limits= compute)")
 
 
 # Project configuration
@@ -427,8 +457,8 @@ def test_capsule_toml_sets_defaults_and_task_options_override_them(project, cli)
     )
     tasks = {task["name"]: task["effective"] for task in json.loads(cli("tasks", "--json").stdout)}
     options = ("compute", "ram", "timeout", "max_retries")
-    assert [tasks["own"][option] for option in options] == [50_000_000_000, 64 << 20, 5, 0]
-    assert [tasks["main"][option] for option in options] == [100_000_000, 256 << 20, 30, 2]
+    assert [tasks["own"][option] for option in options] == [1_000_000_000_000, 64 << 20, 5, 0]
+    assert [tasks["main"][option] for option in options] == [1_000_000_000, 256 << 20, 30, 2]
     assert tasks["own"]["origins"]["ram"] == "src/main.py:3"
     assert tasks["main"]["origins"]["ram"] == "capsule.toml default_ram"
 

@@ -304,7 +304,7 @@ def test_the_defaults_are_those_of_the_guide(project, cli):
     policy = json.loads(cli("tasks", "main.ts", "--json").stdout)[0]["effective"]
     assert policy.pop("origins") == dict.fromkeys(policy, "built-in")
     assert policy == {
-        "compute": 2_000_000_000,
+        "compute": 50_000_000_000,
         "ram": None,
         "timeout": None,
         "max_retries": 0,
@@ -382,8 +382,8 @@ def test_an_entrypoint_and_defaults_come_from_capsule_toml(project, cli):
     assert cli("run").stdout == "by entrypoint\n"
     tasks = {task["name"]: task["effective"] for task in json.loads(cli("tasks", "--json").stdout)}
     options = ("compute", "ram", "timeout", "max_retries")
-    assert [tasks["own"][option] for option in options] == [100_000_000, 64 << 20, 30, 0]
-    assert [tasks["main"][option] for option in options] == [100_000_000, 256 << 20, 30, 2]
+    assert [tasks["own"][option] for option in options] == [1_000_000_000, 64 << 20, 30, 0]
+    assert [tasks["main"][option] for option in options] == [1_000_000_000, 256 << 20, 30, 2]
 
 
 # HTTP client, network access

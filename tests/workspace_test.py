@@ -322,7 +322,7 @@ def test_a_members_own_settings_win_and_never_loosen_the_workspaces_ceilings(mon
     [task] = json.loads(cli("tasks", "services/mail/main.py", "--json").stdout)
     effective = task["effective"]
     assert effective["ram"] == 128 << 20
-    assert effective["compute"] == 100_000_000
+    assert effective["compute"] == 1_000_000_000
     assert effective["timeout"] == 9.0
     assert [grant["path"] for grant in effective["allowed_files"]] == ["data"]
     writes = cli("run", "services/mail/main.py", "--mount", "services/mail::/x:rw")
@@ -357,7 +357,7 @@ def test_ceilings_hold_for_what_is_no_member_too(monorepo, cli):
     monorepo.write("vendor/thing/main.py", "def main():\n    return 1\n")
     monorepo.write("vendor/thing/capsule.toml", '[limits]\ncompute = "HIGH"\n')
     [task] = json.loads(cli("tasks", "vendor/thing/main.py", "--json").stdout)
-    assert task["effective"]["compute"] == 100_000_000
+    assert task["effective"]["compute"] == 1_000_000_000
 
 
 def test_a_nested_workspace_is_refused_where_it_is_written(monorepo, cli, said):
@@ -664,7 +664,7 @@ def test_check_passes_for_what_is_built_and_names_what_is_not(monorepo, cli, sai
 def test_check_finds_an_artifact_that_somebody_changed(monorepo, cli):
     assert cli("build", "services/mail", "--export").status == 0
     path = monorepo / "services/mail/main.wasm"
-    path.write_bytes(path.read_bytes().replace(b'"compute":2000000000', b'"compute":2000000001'))
+    path.write_bytes(path.read_bytes().replace(b'"compute":50000000000', b'"compute":50000000001'))
     done = cli("build", "--check", "services/mail")
     assert done.status == 3
     assert "services/mail/main.wasm is not what the source builds" in done.stdout

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from capsule.build.compiled import CompiledCode
     from capsule.build.remote.sharing import Shared
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 SNAPSHOT_RAM = 2 << 30
 """Bytes that a program's top level may take while it is built, where its tasks may take more."""

@@ -68,7 +68,7 @@ def test_all_limits_are_read_with_the_options_own_syntax() -> None:
         }
     )
     assert limits == Limits(
-        compute=50_000_000_000,
+        compute=1_000_000_000_000,
         ram=512 * MIB,
         timeout=60.0,
         max_retries=3,
@@ -149,7 +149,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
     }
     effective = apply_limits(declared(**options), limits)
     assert effective.policy == Policy(
-        compute=100_000_000,
+        compute=1_000_000_000,
         ram=MIB,
         timeout=5.0,
         max_retries=1,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LOW_FUEL = 100_000_000
-MEDIUM_FUEL = 2_000_000_000
-HIGH_FUEL = 50_000_000_000
+LOW_FUEL = 1_000_000_000
+MEDIUM_FUEL = 50_000_000_000
+HIGH_FUEL = 1_000_000_000_000
+
+MOST_FUEL = 1 << 53
+"""What a task has whose compute is unlimited: days of it. JSON carries the number exactly everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,11 @@ class FileGrant:
 class Policy:
     """Everything that a task may use. The defaults are the user guide's.
 
-    ``compute`` is fuel (about one unit for each WebAssembly instruction); ``ram`` is bytes, None for
-    unlimited; ``timeout`` is seconds, None for unlimited.
+    ``compute`` is fuel (about one unit for each WebAssembly instruction), ``ram`` is bytes, ``timeout``
+    is seconds; None is unlimited.
     """
 
-    compute: int = MEDIUM_FUEL
+    compute: int | None = MEDIUM_FUEL
     ram: int | None = None
     timeout: float | None = None
     max_retries: int = 0

@@ -18,6 +18,9 @@ BUILT_IN = "built-in"
 
 UNLIMITED = "unlimited"
 
+UNBOUNDED = ("compute", "ram", "timeout")
+"""The options that may be `UNLIMITED`, which is None in a `Policy`."""
+
 
 @dataclass(frozen=True, slots=True)
 class DefaultValue:
@@ -36,10 +39,10 @@ def parse_option(
 ) -> object:
     """The value of one of `OPTIONS`, as the field of `Policy` holds it.
 
-    ``ram`` and ``timeout`` also take ``"unlimited"``, so that a task can lift a project's default.
+    Those of `UNBOUNDED` also take ``"unlimited"``, so that a task can lift a project's default.
     ``name`` is what errors call the option, where that differs. Raises `PolicyError`.
     """
-    if option in ("ram", "timeout") and isinstance(value, str) and value.lower() == UNLIMITED:
+    if option in UNBOUNDED and isinstance(value, str) and value.lower() == UNLIMITED:
         return None
     return PARSERS[option](value, name or option, location)
 

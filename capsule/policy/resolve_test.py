@@ -40,7 +40,7 @@ def test_every_option_is_parsed_and_says_where_it_was_written() -> None:
         {},
     )
     assert declared.policy == Policy(
-        compute=100_000_000,
+        compute=1_000_000_000,
         ram=64 * 1024 * 1024,
         timeout=90.0,
         max_retries=2,
@@ -69,13 +69,14 @@ def test_an_option_that_is_none_was_not_given() -> None:
     assert declared.policy.ram == 1024
 
 
-def test_unlimited_lifts_a_default_of_ram_and_timeout_and_of_nothing_else() -> None:
-    defaults = {"ram": DefaultValue(1024, "x"), "timeout": DefaultValue(1.0, "x")}
-    declared = declared_policy({"ram": "unlimited", "timeout": "Unlimited"}, HERE, defaults)
-    assert (declared.policy.ram, declared.policy.timeout) == (None, None)
-    assert declared.origins["ram"] == "main.py:12"
+def test_unlimited_lifts_a_default_of_compute_ram_and_timeout_and_of_nothing_else() -> None:
+    defaults = {name: DefaultValue(1024, "x") for name in ("compute", "ram", "timeout")}
+    options: dict[str, object] = {"compute": "unlimited", "ram": "unlimited", "timeout": "Unlimited"}
+    declared = declared_policy(options, HERE, defaults)
+    assert (declared.policy.compute, declared.policy.ram, declared.policy.timeout) == (None, None, None)
+    assert declared.origins["compute"] == declared.origins["ram"] == "main.py:12"
     with pytest.raises(PolicyError):
-        declared_policy({"compute": "unlimited"}, HERE, {})
+        declared_policy({"max_retries": "unlimited"}, HERE, {})
 
 
 def test_an_empty_list_beats_a_default() -> None:

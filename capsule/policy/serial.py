@@ -8,7 +8,7 @@ from capsule.errors import ArtifactError, PolicyError
 from capsule.policy.model import Policy, TaskPolicy
 from capsule.policy.options import OPTIONS
 from capsule.policy.problems import show
-from capsule.policy.resolve import BUILT_IN, parse_option
+from capsule.policy.resolve import BUILT_IN, UNBOUNDED, parse_option
 from capsule.policy.sizes import MAX_SECONDS
 
 MAX_ORIGIN = 8192
@@ -52,7 +52,10 @@ def from_json(value: object) -> TaskPolicy:
         raise _malformed(f"timeout is {show(timeout)}")
     values: dict[str, Any] = {"timeout": None if timeout is None else float(timeout)}
     for option in OPTIONS:
-        if option == "timeout" or (option == "ram" and value[option] is None):
+        if option == "timeout":
+            continue
+        if option in UNBOUNDED and value[option] is None:
+            values[option] = None
             continue
         # In a source a number can be text; in an artifact it is a number.
         if option in ("compute", "ram") and isinstance(value[option], str):

@@ -57,7 +57,8 @@ def test_the_same_policy_gives_the_same_text() -> None:
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("compute", [None, 0, -1, 1.5, True, "LOW", "7", MAX_INT + 1, 10**400, []]),
+        ("compute", [0, -1, 1.5, True, "LOW", "7", MAX_INT + 1, 10**400, []]),
+        ("compute", ["unlimited"]),
         ("ram", [0, -1, 1.0, True, "64MB", "unlimited", "7", MAX_INT + 1, 10**400, {}]),
         ("timeout", [0, -1, True, "5s", "unlimited", float("nan"), float("inf"), 1e300, 10**400, []]),
         ("max_retries", [None, -1, 101, 1.0, True, "3"]),

@@ -90,7 +90,7 @@ def parse_duration(value: object, option: str, location: Location | None = None)
 
 def parse_compute(value: object, option: str, location: Location | None = None) -> int:
     """Fuel from ``"LOW"``, ``"MEDIUM"``, ``"HIGH"`` in any case, or from a number, as text or not."""
-    accepted = '"LOW", "MEDIUM", "HIGH", or a number of instructions such as 1000000'
+    accepted = '"LOW", "MEDIUM", "HIGH", or an amount of fuel such as 1000000'
     fuel: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         fuel = value
@@ -103,6 +103,13 @@ def parse_compute(value: object, option: str, location: Location | None = None) 
     if not 0 < fuel <= MAX_INT:
         raise invalid(option, value, f"compute is from 1 to {MAX_INT}", accepted, location)
     return fuel
+
+
+def more_compute(fuel: int) -> str:
+    """What to write for a task that has used up this much fuel."""
+    higher = [level for level in LEVELS if LEVELS[level] > fuel]
+    level = f'"{higher[0].upper()}" ({LEVELS[higher[0]]:,} fuel), ' if higher else ""
+    return f'for more, set compute to {level}an amount of fuel, or "unlimited"'
 
 
 def parse_retries(value: object, option: str, location: Location | None = None) -> int:

@@ -176,9 +176,9 @@ def test_a_duration_is_the_sum_of_its_parts(hours: int, minutes: int, seconds: i
 @pytest.mark.parametrize(
     ("written", "fuel"),
     [
-        ("LOW", 100_000_000),
-        ("medium", 2_000_000_000),
-        ("High", 50_000_000_000),
+        ("LOW", 1_000_000_000),
+        ("medium", 50_000_000_000),
+        ("High", 1_000_000_000_000),
         ("1000000", 1_000_000),
         (1_000_000, 1_000_000),
         (MAX_INT, MAX_INT),

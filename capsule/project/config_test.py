@@ -112,7 +112,7 @@ default_max_retries = 2
     config = load(project, text)
     assert config.workflow == Workflow("My AI Workflow", "1.0.0", "src/main.py")
     assert config.defaults == {
-        "compute": DefaultValue(2_000_000_000, "capsule.toml default_compute"),
+        "compute": DefaultValue(50_000_000_000, "capsule.toml default_compute"),
         "ram": DefaultValue(256 * 1024 * 1024, "capsule.toml default_ram"),
         "timeout": DefaultValue(30.0, "capsule.toml default_timeout"),
         "max_retries": DefaultValue(2, "capsule.toml default_max_retries"),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from capsule import events
 from capsule.artifact.foreign import Contract
 from capsule.egress.secrets.masking import NOTHING
-from capsule.policy.model import TaskPolicy
+from capsule.policy.model import MOST_FUEL, TaskPolicy
+from capsule.policy.sizes import more_compute
 from capsule.runtime.attempt import (
     Assignment,
     Attempt,
@@ -197,13 +198,14 @@ class Execution:
             self._finish(None, Failure("timeout", f"the task ran longer than {words['timeout']}"))
             return
         total = run.fuel.left
-        fuel = run.fuel.reserve(policy.compute)
+        wanted = MOST_FUEL if policy.compute is None else policy.compute
+        fuel = run.fuel.reserve(wanted)
         if fuel <= 0:
             self._finish(
                 None, Failure("out_of_fuel", "the run has used up its fuel ([limits] total_compute)")
             )
             return
-        if fuel < policy.compute:
+        if fuel < wanted:
             words["compute"] = "what was left of the run's fuel ([limits] total_compute)"
         self._granted = fuel
         contract = run.loaded.manifest.contract
@@ -232,7 +234,7 @@ class Execution:
         policy, origins = self.policy.policy, self.policy.origins
         seconds = policy.timeout
         words = {
-            "compute": f"its compute of {policy.compute:,} fuel ({origins.get('compute', 'built-in')})",
+            "compute": _compute_words(policy.compute, origins.get("compute", "built-in")),
             "timeout": f"its timeout of {policy.timeout:g}s ({origins.get('timeout', 'built-in')})"
             if policy.timeout is not None
             else "it may",
@@ -352,6 +354,15 @@ class Execution:
 
     def _emit_output(self, stream: Any, text: str) -> None:
         self.run.emit(events.Output(self.run.id, self.number, time.time(), stream, text))
+
+
+def _compute_words(compute: int | None, origin: str) -> str:
+    """A task's compute, as what it has used up, and what to do about it."""
+    if compute is None:
+        return f"all the fuel that a task can have ({origin})"
+    had = f"its compute of {compute:,} fuel ({origin})"
+    # Under a ceiling there is nothing that the task could write.
+    return had if ", capped by " in origin else f"{had}; {more_compute(compute)}"
 
 
 def _number(execution: Execution) -> int:

@@ -546,7 +546,8 @@ def test_a_memory_hog_ends_at_its_ram(attack, memory_grows_at_most, body):
     ],
 )
 def test_a_stack_that_never_ends(attack, body):
-    envelope = attack(f"{body};", options='timeout: "20s", ram: "256MB"')
+    options = 'timeout: "20s", ram: "256MB", compute: 2_000_000_000'
+    envelope = attack(f"{body};", options=options)
     assert not envelope.success
     assert envelope.error["error_type"] in (
         "task_error",

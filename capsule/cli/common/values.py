@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from capsule.policy.sizes import LEVELS
+
 _COUNTED_BYTES = ("ram", "output_bytes", "result_bytes", "http_bytes", "disk")
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -13,7 +15,8 @@ def value_text(name: str, value: Any) -> str:
     if value is None:
         return "unlimited"
     if name in ("compute", "total_compute"):
-        return f"{value:,} fuel"
+        level = next((level for level, fuel in LEVELS.items() if fuel == value), None)
+        return f"{value:,} fuel" + (f" ({level.upper()})" if level else "")
     if name in _COUNTED_BYTES:
         unit, word = next(
             ((unit, word) for unit, word in _UNITS if value and value % unit == 0), (1, "bytes")

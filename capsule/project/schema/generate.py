@@ -15,6 +15,7 @@ from capsule.frontend.patterns import MAX_LENGTH, MAX_PATTERNS
 from capsule.policy.grants import MAX_ENTRIES, MAX_ENV_NAME, MAX_PATH, MODES
 from capsule.policy.limits import Limits
 from capsule.policy.options import OPTIONS
+from capsule.policy.resolve import UNBOUNDED
 from capsule.policy.secrets import PLACES
 from capsule.policy.sizes import MAX_INT, MAX_RETRIES, MAX_SECONDS
 from capsule.project.config import FRONTEND_TABLES, MOST_REQUIRED, TABLES, WORKFLOW_KEYS
@@ -61,7 +62,7 @@ _DURATION: Schema = {
     ],
 }
 _COMPUTE: Schema = {
-    "description": '"LOW", "MEDIUM", "HIGH", or a number of instructions.',
+    "description": '"LOW", "MEDIUM", "HIGH", or an amount of fuel.',
     "anyOf": [
         _integer(1, MAX_INT),
         {"type": "string", "pattern": f"^({_any_case('low', 'medium', 'high')}|[0-9]{{1,19}})$"},
@@ -221,8 +222,8 @@ def _table(description: str, properties: dict[str, Schema], required: list[str] 
 
 def _default(option: str) -> Schema:
     schema = _OPTIONS[option]
-    # A task can lift these two, and so can a default.
-    return {"anyOf": [schema, _UNLIMITED]} if option in ("ram", "timeout") else schema
+    # A task can lift these, and so can a default.
+    return {"anyOf": [schema, _UNLIMITED]} if option in UNBOUNDED else schema
 
 
 def _duration_text() -> Schema:

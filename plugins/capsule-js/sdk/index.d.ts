@@ -29,9 +29,9 @@ export interface FileGrant {
 export interface TaskOptions {
   /** The task's name: each task of a program has its own. */
   name: string;
-  /** CPU: a level, or a number of instructions (as a number or as text). Default: `"MEDIUM"`. */
-  compute?: "LOW" | "MEDIUM" | "HIGH" | (string & {}) | number;
-  /** Memory, like `"512MB"`, or a number of bytes. Default: unlimited. */
+  /** CPU: a level, an amount of fuel (as a number or as text), or `"unlimited"`. Default: `"MEDIUM"`. */
+  compute?: "LOW" | "MEDIUM" | "HIGH" | "unlimited" | (string & {}) | number;
+  /** Memory, like `"512MB"`, a number of bytes, or `"unlimited"`. Default: unlimited, which is 4 GiB. */
   ram?: string | number;
   /** Time, like `"30s"` or `"1h30m"`, or a number of milliseconds. Default: unlimited. */
   timeout?: string | number;
