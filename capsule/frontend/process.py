@@ -54,7 +54,7 @@ A host that is killed by the system tells nobody; the kernel closes its files.
 """
 
 _LOOK_AGAIN: Final = 0.1
-"""Seconds between two looks at what a confined tool has taken. A single file keeps to its limit meanwhile."""
+"""Seconds at least between two looks at what a confined tool has taken; a single file has its own limit."""
 
 _LAST_WORDS: Final = 1.0
 """Seconds to wait for the end of the output of a tool that was killed."""
@@ -169,13 +169,16 @@ def _watch(
     limits: ToolLimits | None,
 ) -> None:
     """Waits for the end of a tool's output, and looks at what it takes, once more when it has ended."""
-    running = True
+    running, pause = True, _LOOK_AGAIN
     while running:
-        reader.join(max(0.0, min(_LOOK_AGAIN, deadline - time.monotonic())))
+        reader.join(max(0.0, min(pause, deadline - time.monotonic())))
         running = reader.is_alive() and time.monotonic() < deadline
+        started = time.monotonic()
         reason = exceeded(confinement, session, None if limits is None else limits.memory)
         if reason is not None:
             raise TookTooMuchError(errno.EDQUOT, reason)
+        # Large folders take a while to look through: a tenth of a processor at most.
+        pause = max(_LOOK_AGAIN, 10 * (time.monotonic() - started))
 
 
 def end_children() -> None:

@@ -112,7 +112,11 @@ def _compile(toolchain: Toolchain, program: Program, unit: _Unit, folder: Path) 
     command += ["-MD", "-MF", str(unit.list), "-c", unit.source, "-o", str(unit.output)]
     try:
         done = toolchain.run(
-            command, cwd=folder / "project", scratch=folder / "scratch", timeout=COMPILE_SECONDS
+            command,
+            cwd=folder / "project",
+            scratch=folder / "scratch",
+            timeout=COMPILE_SECONDS,
+            made=folder,
         )
     except BuildError as failure:
         # Its output is not told: what the compiler had read by then isn't known.
@@ -181,7 +185,9 @@ def _link(
     cpp = any(PurePosixPath(source).suffix.lower() in CPP_SUFFIXES for source in program.sources)
     command = ["c++" if cpp else "cc", *TARGET, *map(str, objects)]
     command += [f"-Wl,-z,stack-size={STACK}", "-o", str(module)]
-    done = toolchain.run(command, cwd=folder, scratch=folder / "scratch", timeout=FIRST_SECONDS)
+    done = toolchain.run(
+        command, cwd=folder, scratch=folder / "scratch", timeout=FIRST_SECONDS, made=folder, objects=objects
+    )
     if done.status == 0:
         return module.read_bytes()
     raise _link_error(_shown(done.output, folder), program, tasks)

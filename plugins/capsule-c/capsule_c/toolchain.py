@@ -7,14 +7,15 @@ import importlib.metadata
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from capsule.errors import BuildError
+from capsule.frontend.confined import Confinement
 from capsule.frontend.folders import locked
-from capsule.frontend.process import Finished, ToolLimits, run_tool
+from capsule.frontend.process import Finished, TookTooMuchError, ToolLimits, run_tool
 from capsule.frontend.spec import Host
 
 COMPILE_SECONDS = 120.0
@@ -24,6 +25,11 @@ FIRST_SECONDS = 1200.0
 LIMITS = ToolLimits(memory=2 << 30, file=256 << 20)
 """For each process of the compiler. A program that uses much of C++'s library took 0.25 GB; a few lines of
 templates or macros can ask for any amount. A larger component wouldn't be compiled for the machine."""
+
+ROOM = 8 << 30
+FILES = 500_000
+PROCESSES = 200
+"""Bytes and files of its cache and of what it makes, and processes at one time."""
 
 STACK = 1 << 20
 """Bytes of the program's own stack. It is at the bottom of memory, so that an overflow traps."""
@@ -63,10 +69,21 @@ class Toolchain:
     library: Path
     cache: Path
 
-    def run(self, arguments: list[str], *, cwd: Path, scratch: Path, timeout: float) -> Finished:
+    def run(
+        self,
+        arguments: list[str],
+        *,
+        cwd: Path,
+        scratch: Path,
+        timeout: float,
+        made: Path | None = None,
+        objects: Sequence[Path] = (),
+    ) -> Finished:
         """Runs the compiler, within limits, and without anything of the environment.
 
-        Raises `BuildError` when it takes too long, too much memory, or writes too much.
+        It reads ``cwd``, ``objects``, the SDK and its own library, and writes ``scratch``, its cache, and
+        ``made``, the folder of what it makes, if that is another one. Raises `BuildError` when it takes too
+        long, too much memory, or writes too much.
         """
         environment = {
             "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
@@ -85,7 +102,17 @@ class Toolchain:
                 environment=environment,
                 timeout=timeout,
                 limits=LIMITS,
+                confinement=Confinement(
+                    reads=(self.library, sdk_folder(), cwd, *objects),
+                    writes=(self.cache, scratch, *(() if made is None else (made,))),
+                    programs=(self.program.parent,),
+                    room=ROOM,
+                    files=FILES,
+                    processes=PROCESSES,
+                ),
             )
+        except TookTooMuchError as error:
+            raise BuildError(f"the compiler was stopped: {error.strerror}", hint=_SMALLER) from None
         except TimeoutError:
             raise BuildError(f"the compiler took longer than {timeout:g} seconds", hint=_SMALLER) from None
         except OSError as error:

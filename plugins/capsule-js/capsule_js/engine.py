@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from capsule.errors import BuildError
+from capsule.frontend.confined import Confinement, private_environment
 from capsule.frontend.process import ToolLimits, run_tool
 from capsule.frontend.spec import Engine
 from capsule.frontend.wit import wit_folder
-from capsule_js.node import node_environment
+from capsule_js.node import node_programs
 from capsule_js.npm_package import sdk_folder
 
 NAME: Final = "javascript"
@@ -36,6 +37,9 @@ OWN_MEMORY: Final = 2 << 30
 LARGEST_FILE: Final = 1 << 30
 """Bytes, for making a snapshot: what a program may take where nobody says, what Node takes besides, and what
 a file may have."""
+
+_ROOM: Final = 4 << 30
+"""Bytes of all files that a build makes."""
 
 _LOAD_ERROR = 4
 """The exit code of ``build.mjs`` when the program's top level failed; stdout has the details."""
@@ -131,13 +135,31 @@ def build_component(
 
     Raises `BuildError` with what the build printed.
     """
-    with tempfile.TemporaryDirectory(prefix="capsule-engine-") as folder:
+    # A maker of engines takes a temporary folder within the working one for a part of the program.
+    with (
+        tempfile.TemporaryDirectory(prefix="capsule-engine-") as folder,
+        tempfile.TemporaryDirectory(prefix="capsule-home-") as home,
+    ):
         wit, output = Path(folder) / "wit", Path(folder) / "engine.wasm"
         _lay_out_wit(wit, world)
         whole = [*command, str(wit), str(output), *arguments]
+        node, *places = map(Path, command)
+        modules = [place for place in places if place.is_dir()]
+        confinement = Confinement(
+            reads=(GUEST, sdk_folder(), *map(Path, arguments)),
+            writes=(Path(folder), Path(home)),
+            # esbuild and the makers of snapshots are among the modules.
+            programs=(*node_programs(node), *modules),
+            room=_ROOM,
+        )
         try:
             done = run_tool(
-                whole, cwd=Path(folder), environment=node_environment(), timeout=timeout, limits=limits
+                whole,
+                cwd=Path(folder),
+                environment=private_environment(Path(home)),
+                timeout=timeout,
+                limits=limits,
+                confinement=confinement,
             )
         except TimeoutError:
             raise BuildError(f"building the JavaScript engine took more than {timeout} seconds") from None

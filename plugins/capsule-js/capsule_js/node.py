@@ -8,16 +8,17 @@ wheel. Nothing of a project chooses one.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
-import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from capsule.errors import BuildError, ConfigError
+from capsule.frontend.confined import LIBRARIES
 from capsule.frontend.process import run_tool
+from capsule.frontend.wheels.installers import find_installer, install_wheels
 from capsule_js.install import Progress, install_once
 
 VARIABLE = "CAPSULE_NODE"
@@ -25,16 +26,7 @@ OLDEST = 20
 REQUIREMENTS = Path(__file__).parent / "node-requirements.txt"
 """The wheel that brings Node, at one version, with the digests that it may have."""
 
-_INSTALL_TIMEOUT = 900.0
 _SHOWN = 2000
-
-# These would send the wheel elsewhere, or make the tool look at a project. Everything else of the user's
-# (indexes, proxies, certificates) stays.
-_DROPPED = re.compile(
-    r"PIP_(?:TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|REQUIREMENT|EDITABLE|SRC|NO_BINARY|PLATFORM"
-    r"|PYTHON_VERSION|REPORT|CONSTRAINT)|UV_(?:PROJECT|PYTHON|SYSTEM_PYTHON|WORKING_DIR(?:ECTORY)?|NO_BINARY"
-    r"|CONSTRAINT)|VIRTUAL_ENV|CONDA_PREFIX|PYTHON(?:PATH|HOME|STARTUP)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +94,33 @@ def wheel() -> str:
 
 
 def inspect_node(program: Path, origin: str) -> Node | None:
-    """What a Node says of itself; None for anything that isn't one, or is too old."""
+    """What a Node says of itself; None for anything that isn't one, or is too old.
+
+    What is on the path may be a script that chooses a Node: the one that it chose is what is used.
+    """
+    version = _answer(program, "--version")
+    match = re.fullmatch(r"v(\d{1,4})\.\d+\.\d+\S*", version)
+    if match is None or int(match[1]) < OLDEST:
+        return None
+    real = Path(_answer(program, "-p", "process.execPath"))
+    program = real if real.is_absolute() and real.is_file() else program
+    return Node(program, version[1:], _npm_of(program), origin)
+
+
+def _answer(program: Path, *arguments: str) -> str:
+    """What it prints; nothing when it fails. The user's own program gets no more than to find itself."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", LIBRARIES) if name in os.environ}
     try:
-        done = run_tool(
-            [str(program), "--version"], cwd=Path("/"), environment=node_environment(), timeout=30
-        )
+        done = run_tool([str(program), *arguments], cwd=Path("/"), environment=environment, timeout=30)
     except (OSError, TimeoutError):
-        return None
-    match = re.fullmatch(r"v(\d{1,4})\.\d+\.\d+\S*", done.output.strip())
-    if done.status != 0 or match is None or int(match[1]) < OLDEST:
-        return None
-    return Node(program, done.output.strip()[1:], _npm_of(program), origin)
+        return ""
+    return done.output.strip() if done.status == 0 else ""
 
 
-def node_environment() -> dict[str, str]:
-    """The user's environment without what would change what Node loads or where npm installs."""
-    dropped = ("node_options", "node_path", "npm_config_prefix", "npm_config_global", "npm_config_location")
-    return {name: value for name, value in os.environ.items() if name.lower() not in dropped}
+def node_programs(program: Path) -> tuple[Path, ...]:
+    """What it takes to run this Node: its program, and the folders with its libraries and with npm."""
+    real = Path(os.path.realpath(program))
+    return (real, *(real.parent.parent / name for name in ("lib", "lib64", "etc")))
 
 
 def _npm_of(program: Path) -> Path | None:
@@ -135,26 +137,24 @@ def _npm_of(program: Path) -> Path | None:
 
 
 def _install(empty: Path, progress: Progress) -> None:
-    arguments = ["--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    target = ["--target", str(empty), "-r", str(REQUIREMENTS)]
-    uv, pip = shutil.which("uv"), shutil.which("pip")
-    if uv is not None:
-        command = [uv, "pip", "install", "--python", sys.executable, *arguments, *target]
-    elif importlib.util.find_spec("pip") is not None:
-        command = [sys.executable, "-I", "-m", "pip", "install", *arguments, *target]
-    elif pip is not None:
-        command = [pip, "install", *arguments, *target]
-    else:
+    installer = find_installer()
+    if installer is None:
         raise BuildError(
             f"there is no Node {OLDEST} or later, and neither uv nor pip to install {wheel()}",
             hint=f"install Node {OLDEST} or later, or: pip install uv",
         )
     progress(f"installing Node ({wheel()}, 60 MB)")
-    environment = {name: value for name, value in os.environ.items() if not _DROPPED.fullmatch(name)}
-    try:
-        done = run_tool(command, cwd=empty, environment=environment, timeout=_INSTALL_TIMEOUT)
-    except (OSError, TimeoutError) as error:
-        raise _not_installed(str(error)) from None
+    with tempfile.TemporaryDirectory(prefix="capsule-node-") as folder:
+        try:
+            done = install_wheels(
+                installer,
+                REQUIREMENTS.read_text("utf-8"),
+                empty,
+                work=Path(folder),
+                options=["--require-hashes", "--no-deps"],
+            )
+        except (OSError, TimeoutError) as error:
+            raise _not_installed(str(error)) from None
     if done.status != 0:
         raise _not_installed(done.output.strip()[-_SHOWN:])
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from capsule.errors import BuildError
 from capsule.frontend.folders import cache_folder
-from capsule.frontend.process import run_tool
+from capsule_js import npm
 from capsule_js.bundle import Esbuild
 from capsule_js.engine import GUEST
 from capsule_js.install import Progress, install_once
-from capsule_js.node import VARIABLE, Node, chosen_node, managed_node, node_environment, system_node
+from capsule_js.node import VARIABLE, Node, chosen_node, managed_node, system_node
 
 TYPESCRIPT = Path(__file__).parent / "typescript"
 """The lock file of what `capsule_js.typecheck` needs."""
@@ -29,7 +29,6 @@ TYPESCRIPT = Path(__file__).parent / "typescript"
 STARLINGMONKEY = GUEST / "starlingmonkey"
 """The lock file of what `capsule_js.starlingmonkey` needs."""
 
-_INSTALL_TIMEOUT = 900.0
 _SHOWN = 2000
 _NAMED = 4
 _NO_NETWORK = re.compile(
@@ -98,10 +97,8 @@ class ManagedToolchain:
             shutil.copyfile(locked / name, empty / name)
         names = _names(locked)
         progress(f"installing {_shortened(names)} with npm")
-        command = [str(node.program), str(node.npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        command += ["--no-progress", "--no-update-notifier", "--omit=dev", "--loglevel=error"]
         try:
-            done = run_tool(command, cwd=empty, environment=node_environment(), timeout=_INSTALL_TIMEOUT)
+            done = npm.install(node, node.npm, empty)
         except (OSError, TimeoutError) as error:
             raise BuildError(f"npm could not install {names}: {error}", hint="look at the network") from None
         if done.status == 0 and (empty / "node_modules").is_dir():

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from capsule.errors import BuildError, Location
+from capsule.frontend.confined import Confinement, python_programs
 from capsule.frontend.process import ToolLimits, run_tool
 from capsule.frontend.sdk import sdk_modules
 from capsule.frontend.spec import Engine, Program
@@ -37,6 +38,8 @@ _OWN_MEMORY = 1 << 30
 _LARGEST_FILE = 1 << 30
 """Seconds and bytes for making a snapshot, where the program's own top level runs: what the program may take
 where nobody says, what the tool takes besides, and what a file may have."""
+_ROOM = 4 << 30
+"""Bytes of all files that the tool makes."""
 _TAIL = 200_000
 """Characters of the tool's output that an error keeps."""
 
@@ -188,6 +191,9 @@ def _run_tool(folder: Path, arguments: list[str], ram: int | None) -> None:
             cwd=folder,
             environment=_environment(folder),
             timeout=_TIMEOUT if ram is None else _SNAPSHOT_TIMEOUT,
+            confinement=Confinement(
+                writes=(folder,), programs=(*python_programs(), Path(location)), room=_ROOM
+            ),
             limits=None if ram is None else ToolLimits(memory=_OWN_MEMORY + ram, file=_LARGEST_FILE),
         )
     except TimeoutError as error:
