@@ -114,7 +114,7 @@ def _rate(path: Path, task: str) -> float:
         execution = outcome.execution
         seconds = (execution["duration_ms"] - execution["load_ms"]) / 1000
         found.append(execution["fuel_consumed"] / seconds)
-    return statistics.median(found)
+    return float(statistics.median(found))
 
 
 if __name__ == "__main__":

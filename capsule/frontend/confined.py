@@ -81,7 +81,8 @@ class Confinement:
 def looking_at(command: Sequence[str], places: Iterable[str | Path]) -> list[str]:
     """``command`` (its program an absolute path), started so that it may read ``places`` and nothing else.
 
-    Places are folders, with all that lies in them, and files; one that isn't there is left out. The kernel
+    Places are folders, with all that lies in them, and files; one that isn't there is left out. The program
+    needs no libraries: for one that does, or that starts others, there is `Confinement`. The kernel
     sees to it, by Landlock; where there is none, the command is as it was, and only `ToolLimits` hold.
     """
     return _started(command, [os.fspath(place) for place in places], (), (command[0],), network=False)
