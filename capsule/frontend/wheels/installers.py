@@ -66,16 +66,16 @@ class Target:
 
 def find_installer() -> Installer | None:
     """uv if it is there, else pip, else None. Starts nothing."""
-    path = shutil.which("uv")
-    if path is not None and Path(path).is_absolute():
+    path = _which("uv")
+    if path is not None:
         return Installer("uv", (path,))
     if importlib.util.find_spec("uv") is not None:
         return Installer("uv", (sys.executable, "-I", "-m", "uv"))
     if importlib.util.find_spec("pip") is not None:
         return pip_of(sys.executable)
     for name in ("pip", "pip3"):
-        path = shutil.which(name)
-        python = None if path is None or not Path(path).is_absolute() else _python_of(Path(path))
+        path = _which(name)
+        python = None if path is None else _python_of(Path(path))
         if python is not None:
             return pip_of(python)
     return None
@@ -154,6 +154,18 @@ def _pip(
     command += ["--only-binary", ":all:", "--progress-bar", "off"]
     real = Path(os.path.realpath(installer.python))
     return pip_settings(project, prefix), command, [prefix, real.parent.parent, _ALONE]
+
+
+def _which(name: str) -> str | None:
+    """A program on the path, or beside the Python that this one was made with.
+
+    A version manager's ``shims`` are passed over: they choose a program by the folder that they are called
+    in and by files of the user's, none of which a confined tool has.
+    """
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    folders = [folder for folder in folders if folder.is_absolute() and folder.name != "shims"]
+    places = [*map(str, folders), f"{sys.base_prefix}/bin"]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 def _python_of(script: Path) -> str | None:

@@ -27,5 +27,6 @@ def test_the_doctor_finds_uv_on_the_path(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_doctor_says_what_to_do_without_an_installer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("capsule.frontend.wheels.installers.importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.base_prefix", "/nowhere")
     installer = list(checks())[-1]
     assert (installer.state, installer.hint) == ("missing", "pip install uv")

@@ -28,11 +28,29 @@ def test_pip_on_the_path_is_found_where_nothing_is_installed_beside_us(
 ) -> None:
     monkeypatch.setattr(FIND_SPEC, lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "nowhere"))
     assert find_installer() is None
     (tmp_path / "python3").symlink_to(sys.executable)
     (tmp_path / "pip3").write_text(f"#!{tmp_path / 'python3'}\nimport pip\n")
     (tmp_path / "pip3").chmod(0o755)
     assert find_installer() == pip_of(str(tmp_path / "python3"))
+
+
+def test_a_version_manager_s_shim_is_no_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the user's and the project's files to find the real one."""
+    monkeypatch.setattr(FIND_SPEC, lambda name: None)
+    base = tmp_path / "python" / "bin"
+    for folder in (tmp_path / "shims", base):
+        folder.mkdir(parents=True)
+        (folder / "uv").write_text("#!/bin/sh\n")
+        (folder / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "shims"))
+    monkeypatch.setattr(sys, "base_prefix", str(base.parent))
+    found = find_installer()
+    assert found is not None
+    assert found.command == (str(base / "uv"),)
+    (base / "uv").unlink()
+    assert find_installer() is None
 
 
 def test_an_installer_gets_the_operators_indexes_and_nothing_that_leads_elsewhere(
