@@ -195,7 +195,10 @@ def _placed(word: str, path: bool, reads: list[Path]) -> str | None:
     None for a relative path: it means something else in every folder, also in one of a project.
     """
     if word.startswith("file:"):
-        reads.append(Path(unquote(urlsplit(word).path)))
+        index = Path(unquote(urlsplit(word).path))
+        # The pages of a local index, in a folder of this name, lead to files beside it.
+        whole = index.name == "simple" and not _home().is_relative_to(index.parent)
+        reads.append(index.parent if whole else index)
     elif "://" not in word:
         place = _home() / word.removeprefix("~/") if word.startswith("~/") else Path(word)
         if place.is_absolute():
