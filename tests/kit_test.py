@@ -14,6 +14,7 @@ import pytest
 
 import capsule.frontend.spec
 from capsule.errors import UsageError
+from capsule.frontend.installing import install_line
 from capsule.frontend.skeleton import write_skeleton
 from capsule.testing import PROGRAMS, Programs
 
@@ -128,16 +129,16 @@ def test_a_plugin_for_a_newer_contract_is_refused_everywhere(installed, project,
     reason = f"it was written for version {version} of the plugin contract, and this host has 1.0"
     row = rows(installed(contract, "plugins", "--json"))["tomorrow"]
     assert (row["state"], row["problem"]) == ("broken", reason)
-    assert row["hint"] == "pip install --upgrade capsule-run"
+    assert row["hint"] == install_line("capsule-run", upgrade=True)
     shown = installed(contract, "plugins")
     assert reason in shown.stdout
-    assert "pip install --upgrade capsule-run" in shown.stdout
+    assert install_line("capsule-run", upgrade=True) in shown.stdout
     doctor = installed(contract, "doctor")
     assert reason in doctor.stdout
     run = installed(contract, "run", "main.tomorrow")
     assert run.status == 2
     assert reason in run.stderr
-    assert "pip install --upgrade capsule-run" in run.stderr
+    assert install_line("capsule-run", upgrade=True) in run.stderr
     assert "Traceback" not in run.stderr
 
 

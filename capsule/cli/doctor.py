@@ -11,6 +11,7 @@ from pathlib import Path
 from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
 from capsule.cli.common.render import write_line
 from capsule.errors import CapsuleError
+from capsule.frontend.installing import RECOMMENDED, install_line
 from capsule.frontend.spec import Check
 
 
@@ -53,7 +54,7 @@ def _checks() -> Iterator[Check]:
             except Exception as error:
                 yield Check(frontend.name, "broken", f"its own check failed: {error}")
     if not plugins().all:
-        yield Check("frontends", "missing", "none is installed", 'pip install "capsule-run[all]"')
+        yield Check("frontends", "missing", "none is installed", install_line(*RECOMMENDED))
 
 
 def _wasmtime() -> Check:
@@ -64,7 +65,7 @@ def _wasmtime() -> Check:
     except CapsuleError as error:
         return Check("wasmtime", "broken", error.message, error.hint)
     except (ImportError, OSError) as error:
-        return Check("wasmtime", "broken", str(error), "pip install --force-reinstall wasmtime")
+        return Check("wasmtime", "broken", str(error), install_line("wasmtime", again=True))
     return Check("wasmtime", "ok", wasmtime_version())
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from capsule.cli.common.exits import EXIT_OK
 from capsule.cli.common.render import write_line
+from capsule.frontend.installing import installer, python
 
 
 def new(name: str, *, folder: Path | None) -> int:
@@ -15,5 +17,7 @@ def new(name: str, *, folder: Path | None) -> int:
     target = folder if folder is not None else Path(f"capsule-{name}")
     for path in write_skeleton(name, target):
         write_line(str(path))
-    write_line(f'next: cd {target} && pip install -e ".[testing]" && pytest')
+    install = shlex.join([*installer(), "-e", ".[testing]"])
+    test = shlex.join([*python(), "-m", "pytest"])
+    write_line(f"next: cd {shlex.quote(str(target))} && {install} && {test}")
     return EXIT_OK

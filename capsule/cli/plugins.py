@@ -6,6 +6,7 @@ import json
 
 from capsule.cli.common.exits import EXIT_OK
 from capsule.cli.common.render import write_line
+from capsule.frontend.installing import RECOMMENDED, install_line
 
 
 def list_plugins(*, as_json: bool) -> int:
@@ -33,7 +34,7 @@ def list_plugins(*, as_json: bool) -> int:
         return EXIT_OK
     if not rows:
         write_line("no frontends are installed")
-        write_line('hint: pip install "capsule-run[all]"')
+        write_line(f"hint: {install_line(*RECOMMENDED)}")
     for plugin in plugins().all:
         state = "ok" if plugin.problem is None else f"broken: {plugin.problem}"
         write_line(f"{plugin.name} ({plugin.distribution} {plugin.version}): {state}")

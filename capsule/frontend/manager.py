@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsule.errors import UsageError
+from capsule.frontend.installing import HOST, install_line
 from capsule.frontend.spec import CONTRACT_VERSION, PROJECT_NAME, Frontend
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ KNOWN_DISTRIBUTIONS = {
     "capsule-wat": (".wat",),
 }
 """What to install for a suffix that no plugin brings: distribution -> suffixes."""
-
-HOST_DISTRIBUTION = "capsule-run"
-
-EXTRAS = {"capsule-python": "python", "capsule-js": "js", "capsule-c": "c", "capsule-wat": "wat"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +83,9 @@ class Plugins:
                 )
         for distribution, suffixes in KNOWN_DISTRIBUTIONS.items():
             if suffix in suffixes:
-                extra = f'pip install "capsule-run[{EXTRAS[distribution]}]"'
                 raise UsageError(
                     f"{source.name}: no frontend for {suffix} files is installed",
-                    hint=f"pip install {distribution}  # or: {extra}",
+                    hint=install_line(distribution),
                 )
         known = sorted({".wasm"}.union(*(frontend.suffixes for frontend in self.frontends)))
         hint = f"installed frontends take {', '.join(known)}; 'capsule plugins' lists them"
@@ -121,11 +117,11 @@ def _load(point: EntryPoint) -> Plugin:
         contract = getattr(module, "CONTRACT", DEFAULT_CONTRACT)
         refusal = refused_contract(contract)
         if refusal is not None:
-            outdated = HOST_DISTRIBUTION if refusal.host_is_older else distribution
+            outdated = HOST if refusal.host_is_older else distribution
             return replace(
                 broken,
                 problem=refusal.problem,
-                hint=f"pip install --upgrade {outdated}",
+                hint=install_line(outdated, upgrade=True),
                 contract=f"{contract!s:.40}",
                 suffixes=_suffixes(module, point.name),
             )
@@ -135,8 +131,8 @@ def _load(point: EntryPoint) -> Plugin:
         problem = f"{type(error).__name__}: {error}"
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "capsule":
             # It asks for a name that this host doesn't have, before it could say for which contract it is.
-            return replace(broken, problem=problem, hint=f"pip install --upgrade {HOST_DISTRIBUTION}")
-        return replace(broken, problem=problem, hint=f"pip install --force-reinstall {distribution}")
+            return replace(broken, problem=problem, hint=install_line(HOST, upgrade=True))
+        return replace(broken, problem=problem, hint=install_line(distribution, again=True))
     return Plugin(point.name, distribution, version, frontends, None, None, contract, suffixes)
 
 

@@ -36,6 +36,7 @@ What a frontend may import of the host, and nothing else:
 `capsule.frontend.folders`            `cache_folder`: `Host.cache_folder` where there is no host
 `capsule.frontend.confined`           `Confinement`, `private_environment`: what a tool may read, write, see
                                       and reach; `looking_at`: one that only reads what it is shown
+`capsule.frontend.installing`         `install_line`: the command for hints about what is not installed
 `capsule.frontend.inputs`             `read_input`: a regular file of bounded size that lies in the project
 `capsule.frontend.owner`              `check_owner`: for what is found by looking upwards
 `capsule.frontend.patterns`           `find`: patterns of files, with a bound on the work

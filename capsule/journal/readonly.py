@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from capsule.errors import CapsuleError, UsageError
+from capsule.frontend.installing import HOST, install_line
 from capsule.journal import schema, storage
 
 _READ_SECONDS = 10.0
@@ -42,7 +43,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             raise CapsuleError(
                 f"{path} was made by a newer capsule (version {error.version} of the file;"
                 f" this one reads versions up to {schema.VERSION})",
-                hint="pip install --upgrade capsule-run",
+                hint=install_line(HOST, upgrade=True),
             ) from None
         except schema.ForeignFileError:
             raise CapsuleError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from capsule.errors import CapsuleError
+from capsule.frontend.installing import install_line
 from capsule.runtime.once import once
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def check_wasmtime(version: str) -> None:
         safe = ".".join(map(str, OLDEST_SAFE_WASMTIME))
         raise CapsuleError(
             f"wasmtime {version} has known sandbox escapes; capsule needs {safe} or later",
-            hint=f'pip install --upgrade "wasmtime>={safe},<{OLDEST_SAFE_WASMTIME[0] + 1}"',
+            hint=install_line(f"wasmtime>={safe},<{OLDEST_SAFE_WASMTIME[0] + 1}", upgrade=True),
         )
 
 

@@ -1,6 +1,6 @@
 """The conformance suite for frontends: ten small programs that every language should be able to run.
 
-A frontend's own tests run it with a few lines (``pip install "capsule-run[testing]"``)::
+A frontend's own tests run it with a few lines (capsule-run's extra ``testing`` has what they need)::
 
     from pathlib import Path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 
+from capsule.frontend.installing import install_line
 from capsule.frontend.spec import Check
 from capsule_c.toolchain import include_folders, runtime_digest, ziglang_folder
 
@@ -20,14 +21,14 @@ def _compiler() -> Check:
     folder = ziglang_folder()
     if folder is None:
         return Check(
-            name=name, state="missing", detail="ziglang is not installed", hint='pip install "capsule-run[c]"'
+            name=name, state="missing", detail="ziglang is not installed", hint=install_line("capsule-c")
         )
     if not (folder / "zig").is_file():
         return Check(
             name=name,
             state="broken",
             detail=f"{folder} is not complete",
-            hint="pip install --force-reinstall ziglang",
+            hint=install_line("ziglang", again=True),
         )
     return Check(name=name, state="ok", detail=f"ziglang {importlib.metadata.version('ziglang')} ({folder})")
 
@@ -40,7 +41,7 @@ def _runtime() -> Check:
             name=name,
             state="broken",
             detail=f"{missing[0]} is not there",
-            hint="pip install --force-reinstall capsule-c",
+            hint=install_line("capsule-c", again=True),
         )
     detail = f"key {runtime_digest()[:12]}; built on first use with the C library, once per machine"
     return Check(name=name, state="info", detail=detail)

@@ -15,6 +15,7 @@ from pathlib import Path
 from capsule.errors import BuildError
 from capsule.frontend.confined import Confinement
 from capsule.frontend.folders import locked
+from capsule.frontend.installing import install_line
 from capsule.frontend.process import Finished, TookTooMuchError, ToolLimits, run_tool
 from capsule.frontend.spec import Host
 
@@ -154,7 +155,7 @@ def find_toolchain(host: Host) -> Toolchain:
     folder = ziglang_folder()
     if folder is None or not (folder / "zig").is_file():
         raise BuildError(
-            "the C compiler is not installed (the package ziglang)", hint='pip install "capsule-run[c]"'
+            "the C compiler is not installed (the package ziglang)", hint=install_line("capsule-c")
         )
     return Toolchain(folder / "zig", folder / "lib", host.cache_folder("zig"))
 

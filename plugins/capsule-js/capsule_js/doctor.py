@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from capsule.errors import CapsuleError
+from capsule.frontend.installing import install_line
 from capsule.frontend.spec import Check
 from capsule_js.engine import GUEST, NAME, VERSION, engine_key
 from capsule_js.node import OLDEST, VARIABLE, chosen_node, inspect_node, managed_folder, system_node, wheel
@@ -58,7 +59,7 @@ def _engine() -> Check:
     try:
         key = engine_key()
     except (CapsuleError, OSError) as error:
-        return Check("JavaScript engine", "broken", str(error), hint="reinstall capsule-run[js]")
+        return Check("JavaScript engine", "broken", str(error), hint=install_line("capsule-js", again=True))
     detail = f"{NAME} {VERSION}, key {key[:12]}; built on first use, once per machine"
     return Check("JavaScript engine", "info", detail)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from capsule.errors import BuildError, ConfigError
 from capsule.frontend.confined import LIBRARIES
+from capsule.frontend.installing import install_line
 from capsule.frontend.process import run_tool
 from capsule.frontend.wheels.installers import find_installer, install_wheels
 from capsule_js.install import Progress, install_once
@@ -141,7 +142,7 @@ def _install(empty: Path, progress: Progress) -> None:
     if installer is None:
         raise BuildError(
             f"there is no Node {OLDEST} or later, and neither uv nor pip to install {wheel()}",
-            hint=f"install Node {OLDEST} or later, or: pip install uv",
+            hint=f"install Node {OLDEST} or later, or: {install_line('uv')}",
         )
     progress(f"installing Node ({wheel()}, 60 MB)")
     with tempfile.TemporaryDirectory(prefix="capsule-node-") as folder:

@@ -180,7 +180,7 @@ function notStarted(program, folder, error) {
   if (error.code !== "ENOENT") return new CapsuleError(`${program} can't be started in ${folder}: ${error.message}`);
   return new CapsuleError(
     `there is no ${program}, or no folder ${folder}`,
-    "install capsule (pip install capsule-run), or name its command: CAPSULE_COMMAND=/path/to/capsule",
+    "name capsule's command, which lies in the environment that it is installed in: CAPSULE_COMMAND=/path/to/.venv/bin/capsule",
   );
 }
 

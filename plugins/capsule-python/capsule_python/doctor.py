@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator
 
 from capsule.errors import CapsuleError
+from capsule.frontend.installing import install_line
 from capsule.frontend.spec import Check
 
 
@@ -21,7 +22,7 @@ def _toolchain() -> Check:
     try:
         return Check(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, "missing", "not installed", hint="pip install 'capsule-run[python]'")
+        return Check(name, "missing", "not installed", hint=install_line("capsule-python"))
 
 
 def _engine() -> Check:
@@ -31,7 +32,7 @@ def _engine() -> Check:
     try:
         engine = python_engine()
     except (CapsuleError, OSError, importlib.metadata.PackageNotFoundError) as error:
-        return Check(name, "broken", str(error), hint="reinstall capsule-run[python]")
+        return Check(name, "broken", str(error), hint=install_line("capsule-python", again=True))
     return Check(
         name, "info", f"{engine.version}, key {engine.key[:12]}; built on first use, once per machine"
     )
@@ -47,6 +48,6 @@ def _installer() -> Check:
             name,
             "missing",
             "neither uv nor pip found; only programs without packages build",
-            "pip install uv",
+            install_line("uv"),
         )
     return Check(name, "ok", f"{tool.name} ({' '.join(tool.command)})")

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from capsule.frontend.installing import install_line
 from capsule_python.doctor import checks
 from capsule_python.frontend import PythonFrontend
 
@@ -29,4 +30,4 @@ def test_the_doctor_says_what_to_do_without_an_installer(monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("sys.base_prefix", "/nowhere")
     installer = list(checks())[-1]
-    assert (installer.state, installer.hint) == ("missing", "pip install uv")
+    assert (installer.state, installer.hint) == ("missing", install_line("uv"))

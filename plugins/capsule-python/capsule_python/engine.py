@@ -18,6 +18,7 @@ from pathlib import Path
 
 from capsule.errors import BuildError, Location
 from capsule.frontend.confined import Confinement, python_programs
+from capsule.frontend.installing import install_line
 from capsule.frontend.process import ToolLimits, run_tool
 from capsule.frontend.sdk import sdk_modules
 from capsule.frontend.spec import Engine, Program
@@ -182,7 +183,7 @@ _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); import componentize_p
 def _run_tool(folder: Path, arguments: list[str], ram: int | None) -> None:
     spec = importlib.util.find_spec("componentize_py")
     if spec is None or spec.origin is None:
-        raise BuildError("componentize-py is not installed", hint="pip install 'capsule-run[python]'")
+        raise BuildError("componentize-py is not installed", hint=install_line("capsule-python"))
     location = str(Path(spec.origin).parent.parent)
     command = [sys.executable, "-I", "-S", "-c", _START, location, *arguments]
     try:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from capsule.errors import BuildError
+from capsule.frontend.installing import install_line
 from capsule.frontend.process import Finished, TookTooMuchError
 from capsule.frontend.spec import Host
 from capsule.frontend.wheels.installers import (
@@ -50,7 +51,7 @@ def install(dependencies: Dependencies, site: Path, host: Host) -> None:
     if installer is None:
         raise BuildError(
             f"neither uv nor pip is there to install {_joined(listed)}",
-            hint="pip install uv",
+            hint=install_line("uv"),
             location=origin,
         )
     work, wheels = site.parent / "work", site.parent / "wheels"
@@ -111,7 +112,7 @@ def _run(
         ) from None
     except OSError as error:
         raise BuildError(
-            f"{installer.name} can't be started: {error.strerror}", hint="pip install uv", location=origin
+            f"{installer.name} can't be started: {error.strerror}", hint=install_line("uv"), location=origin
         ) from None
     if done.status != 0:
         raise _failure(installer, listed, done, dependencies)
@@ -127,7 +128,7 @@ def _failure(
     if done.status == UNSUITED:
         return BuildError(
             f"this pip ({installer.python}) can't be kept from building packages",
-            hint="pip install uv",
+            hint=install_line("uv"),
             location=dependencies.origin,
         )
     if done.status == NO_NETWORK or _NO_NETWORK.search(output):

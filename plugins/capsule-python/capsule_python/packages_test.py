@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from capsule.errors import BuildError, Location
+from capsule.frontend.installing import install_line
 from capsule.frontend.spec import Host
 from capsule.frontend.wheels.installers import Installer, find_installer, pip_of
 from capsule_python import installer
@@ -127,7 +128,7 @@ def test_a_second_time_nothing_is_started(host: Host, wheel: Wheel, monkeypatch:
     assert resolve(depends("one"), frozenset({"one"}), host) == first
     with pytest.raises(BuildError, match="neither uv nor pip") as caught:
         resolve(depends("two"), frozenset({"two"}), host)
-    assert caught.value.hint == "pip install uv"
+    assert caught.value.hint == install_line("uv")
 
 
 def test_native_modules_are_chosen_by_linux_wheels_and_left_out_where_python_does(

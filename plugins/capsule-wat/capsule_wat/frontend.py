@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from capsule.errors import BuildError, ConfigError, Location
 from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
+from capsule.frontend.installing import install_line
 from capsule.frontend.spec import Check, Host, Inputs, Json, OwnComponent, Source, TaskDeclaration
 
 COMPONENT_HEADER = b"\0asm\x0d\x00\x01\x00"
@@ -87,7 +88,7 @@ class WatFrontend:
         try:
             yield Check("WAT assembler", "ok", f"wasmtime {importlib.metadata.version('wasmtime')}")
         except importlib.metadata.PackageNotFoundError:
-            yield Check("WAT assembler", "missing", "wasmtime is not installed", "pip install wasmtime")
+            yield Check("WAT assembler", "missing", "wasmtime is not installed", install_line("wasmtime"))
 
 
 def _text(source: Source, inputs: Inputs) -> str:
