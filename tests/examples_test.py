@@ -76,8 +76,8 @@ def test_files_reads_what_it_may_and_writes_where_it_may(examples, result):
     assert "FR" in written.split()
     assert told["refused"] == {
         "data/mine.txt": "PermissionError",
-        "output/mine.txt": "FileNotFoundError",
-        "/etc/passwd": "FileNotFoundError",
+        "output/mine.txt": "PermissionError",
+        "/etc/passwd": "PermissionError",
     }
     assert not (examples / "data/mine.txt").exists()
 
@@ -113,7 +113,7 @@ def test_retries_gives_up_after_as_many_as_it_declares(examples):
 def test_untrusted_code_gives_its_result_or_what_stopped_it(result, server):
     assert result("untrusted.py", "result = sum(n * n for n in range(10))") == {"result": 285}
     assert result("untrusted.py", "while True: pass")["error_type"] in ("out_of_fuel", "timeout")
-    assert result("untrusted.py", "result = open('/etc/passwd').read()")["error_type"] == "task_error"
+    assert result("untrusted.py", "result = open('/etc/passwd').read()")["error_type"] == "permission_denied"
     denied = result("untrusted.py", f"import capsule\ncapsule.http.get({server.url!r})")
     assert "PermissionDenied" in denied["message"]
     assert server.asked == []

@@ -102,7 +102,7 @@ def test_fetch_reaches_the_host_that_it_is_given_and_no_other_task_does(result, 
     assert fetched["type"] == "application/json"
     assert fetched["bytes"] == fetched["bytesWithNodeHttp"] > 0
     assert fetched["locked"].startswith("denied: ")
-    assert 'host "127.0.0.1" is not in allowed_hosts' in fetched["locked"]
+    assert 'host "127.0.0.1" is not in allowedHosts' in fetched["locked"]
     assert [asked.path for asked in server.asked] == ["/hello", "/hello"]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from capsule import CapsuleError
+from capsule.launch.journals import close_journals
 
 TOUCH = """
     import os, pathlib
@@ -247,3 +250,74 @@ def test_the_command_line_takes_mounts(project, cli, said, elsewhere):
     assert cli("run", "main.py", "/data/in.txt", "--mount", f"{elsewhere}::/data:ro").stdout == "42\n"
     said(cli("run", "main.py", "x", "--mount", "nowhere"), "nowhere is not a folder", "hint:", status=2)
     said(cli("run", "main.py", "x", "--mount", "::/data"), "HOST[::GUEST][:ro|:rw]", status=2)
+
+
+READ = """
+    from capsule import task
+
+    @task(name="reader", allowed_files=["./other"])
+    def reader(path):
+        return open(path).read()
+
+    @task(name="main")
+    def main(path):
+        return reader(path)
+"""
+
+
+def test_a_denied_folder_is_named_in_the_outcome_and_in_the_record(project, cli):
+    project.write("data/in.txt", "42")
+    project.write("main.py", READ)
+    envelope = cli("run", "main.py", "data/in.txt", "--json").envelope.result
+    assert envelope["error"]["error_type"] == "permission_denied"
+    why = (
+        "the folder './data' is not in allowed_files of task reader (main.py:3), which has ./other; "
+        'to allow it, add {"path": "./data", "mode": "read-only"}'
+    )
+    assert (
+        envelope["error"]["message"] == f"PermissionError: [Errno 2] Permission denied: {why}: 'data/in.txt'"
+    )
+    [run] = [one["id"] for one in json.loads(cli("trace", "--json").stdout)["runs"]]
+    assert f"refused allowed_files: 'data/in.txt': {why}" in cli("trace", run).stdout
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_a_denied_folder_is_named_wherever_the_sandbox_is(project, isolation, monkeypatch):
+    monkeypatch.setenv("CAPSULE_ISOLATION", isolation)
+    envelope = project.run(READ, "data/x")
+    assert "of task reader (main.py:3)" in envelope.result["error"]["message"]
+
+
+def test_denials_without_end_are_recorded_up_to_a_bound(project, cli):
+    envelope = project.run("""
+        def main():
+            for number in range(2 * 150):
+                try:
+                    open(f"data/{number // 2}")
+                except OSError:
+                    pass
+            return number
+    """)
+    assert envelope.result == 299
+    close_journals()
+    [run] = [one["id"] for one in json.loads(cli("trace", "--json").stdout)["runs"]]
+    [task] = json.loads(cli("trace", run, "--json").stdout)["tasks"]
+    subjects = [refusal["subject"] for refusal in task["refusals"]]
+    assert len(subjects) == len(set(subjects)) == 100
+
+
+def test_a_denied_folder_is_named_to_typescript_in_its_own_words(project):
+    envelope = project.run(
+        """
+        import { task } from "@capsule-run/sdk";
+        import fs from "fs";
+        export const main = task({ name: "main", allowedFiles: ["./other"] }, () =>
+            fs.readFileSync("data/in.txt"));
+        """,
+        file="main.ts",
+    )
+    assert envelope.error["error_type"] == "permission_denied"
+    assert (
+        "the folder './data' is not in allowedFiles of task main (main.ts:3), which has ./other"
+        in (envelope.error["message"])
+    )

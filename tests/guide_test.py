@@ -65,7 +65,7 @@ def test_a_task_is_isolated_from_the_host_system(project):
         str(project / "secret.txt"),
     )
     found = envelope.unwrap()
-    assert found["absolute"] == found["relative"] == found["passwd"] == "FileNotFoundError"
+    assert found["absolute"] == found["relative"] == found["passwd"] == "PermissionError"
     assert not found["process"].startswith("CompletedProcess")
     assert "socket object" not in found["socket"]
     assert "PATH" not in found["environment"]

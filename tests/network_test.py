@@ -96,7 +96,7 @@ def test_a_default_names_its_place(project, server):
     project.write("capsule.toml", '[tasks]\ndefault_allowed_hosts = ["api.example.com"]\n')
     text = ASKING.replace(", allowed_hosts={hosts}", "")
     [said] = project.run(text, server.url).unwrap()
-    assert said.endswith('["api.example.com"] of task child (capsule.toml default_allowed_hosts)')
+    assert said.endswith('["api.example.com"] of task child (main.py:4, capsule.toml default_allowed_hosts)')
 
 
 def test_a_ceiling_names_its_place(project, server):

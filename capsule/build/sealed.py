@@ -30,6 +30,7 @@ from capsule.workers.isolation import chosen_isolation
 
 if TYPE_CHECKING:
     from capsule.build.compiled import CompiledCode
+    from capsule.runtime.denials import PathUse
 
 SEALED_FUEL = 500_000_000_000
 SEALED_SECONDS = 300.0
@@ -54,6 +55,10 @@ class _Nothing:
     def request(self, text: str, interrupt: Interrupt) -> str:
         """Refuses."""
         raise RequestFailure("denied", "no host can be reached while a program is being built")
+
+    def denial(self, asked: PathUse) -> str | None:
+        """None: no task is running whose policy could be the reason."""
+        return None
 
     def waiting(self) -> None:
         """Nothing waits for this sandbox's place."""

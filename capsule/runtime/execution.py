@@ -104,7 +104,7 @@ class Execution:
         self._fuel = 0
         self._load_seconds = 0.0
         self._first_start = 0.0
-        self._preopens: tuple[Preopen, ...] = ()
+        self.preopens: tuple[Preopen, ...] = ()
         self._environment: Mapping[str, str] = {}
         self._capture = Capture(run.settings.limits.output_bytes, self._emit_output)
 
@@ -128,16 +128,21 @@ class Execution:
         )
         if self.run.loaded.files is not None:
             preopens.append(Preopen(self.run.loaded.files, PROGRAM_FILES, writable=False))
-        self._preopens = (*preopens, *settings.mounts)
+        self.preopens = (*preopens, *settings.mounts)
         if self.run.disk is not None:
-            self.run.disk.grant(preopen.host for preopen in self._preopens if preopen.writable)
+            self.run.disk.grant(preopen.host for preopen in self.preopens if preopen.writable)
         self._environment = settings.environment(policy.env_variables)
         if policy.secrets and self.run.vault is not None:
             self._environment = {**self._environment, **self.run.vault.placeholders(policy.secrets)}
 
     def described(self, option: str) -> str:
-        """Words for denials: the task, and where an option of its was set."""
-        return f"of task {self.name} ({self.policy.origins.get(option, 'built-in')})"
+        """Words for denials: the task, and where an option of its was set, or could be."""
+        origin = self.policy.origins.get(option, "built-in")
+        declared = self.run.loaded.manifest.tasks.get(self.name)
+        if declared is not None and str(declared.location) not in origin:
+            origin = "by default" if origin == "built-in" else origin
+            origin = f"{declared.location}, {origin}"
+        return f"of task {self.name} ({origin})"
 
     @property
     def credentials(self) -> Credentials | None:
@@ -189,7 +194,7 @@ class Execution:
             message = f"{MOST_BLOCKED} sandboxes of this run block in the system, past their deadlines"
             self._finish(None, Failure("limit_exceeded", message))
             return
-        disk = run.disk if any(preopen.writable for preopen in self._preopens) else None
+        disk = run.disk if any(preopen.writable for preopen in self.preopens) else None
         if disk is not None and disk.exceeded:
             self._finish(None, Failure("limit_exceeded", disk.words))
             return
@@ -212,7 +217,7 @@ class Execution:
         run.emit(events.AttemptStarted(run.id, self.number, number, time.time()))
         assignment = Assignment(
             run.loaded,
-            self._preopens,
+            self.preopens,
             self._environment,
             policy.ram,
             run.deadline,

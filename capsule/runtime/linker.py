@@ -12,6 +12,7 @@ from capsule.runtime.engine import engine, keep_for_ever
 from capsule.runtime.foreign import host_api
 from capsule.runtime.host.clock import CLOCK
 from capsule.runtime.host.codec import CODEC
+from capsule.runtime.host.files import FILES
 from capsule.runtime.host.guest import guarded
 from capsule.runtime.host.http import HTTP
 from capsule.runtime.host.metering import metered
@@ -31,6 +32,7 @@ INTERFACES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "http": HTTP,
     "clock": CLOCK,
     "codec": CODEC,
+    "files": FILES,
     "program": PROGRAM,
 }
 

@@ -27,6 +27,7 @@ from capsule.runtime.threads import run_on_guest_thread
 
 if TYPE_CHECKING:
     from capsule.artifact.sections import ProgramTable
+    from capsule.runtime.denials import PathUse
 
 READY = 2
 """Sandboxes that are kept ready for one kind of task."""
@@ -98,6 +99,10 @@ class _NobodysServices:
 
     def request(self, text: str, interrupt: Interrupt) -> str:
         """Ends the sandbox: its program does something that must not happen ahead of a run."""
+        raise Interrupted("cancelled")
+
+    def denial(self, asked: PathUse) -> str | None:
+        """Ends the sandbox, as `request` does: what a run's tasks are denied is that run's to record."""
         raise Interrupted("cancelled")
 
     def waiting(self) -> None:

@@ -10,7 +10,7 @@ from capsule.runtime.host.guest import RequestQueue, Services, TaskRefused
 from capsule.runtime.interrupt import Interrupt
 from capsule.runtime.output import Capture
 from capsule.workers.frames import Kind
-from capsule.workers.messages import Message, Output, Request, StartTask, Waiting
+from capsule.workers.messages import Denial, Message, Output, Request, StartTask, Waiting
 from capsule.workers.process import WorkerProcess
 
 
@@ -40,6 +40,9 @@ class Desk:
             case Request(number, text):
                 if not self._requests.add(partial(self._request, number, text), len(text)):
                     self._refuse(number, "too-large", "the requests that wait their turn hold too much")
+            case Denial(number, asked):
+                why = self._services.denial(asked)
+                self._send(Kind.ANSWER, number, why or "")
             case _:
                 pass  # it says nothing to a run
 

@@ -36,6 +36,7 @@ class Kind(IntEnum):
     RESUMED = 21
     RESULT = 22
     PREPARED = 23
+    DENIAL = 24
 
 
 class ProtocolError(Exception):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from capsule.runtime.denials import LONGEST_PATH, PathUse
 from capsule.runtime.traps import Failure
 from capsule.sdk.outcome import ERROR_TYPES
 from capsule.workers.frames import Frame, Kind, ProtocolError
@@ -56,6 +57,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Denial:
+    """Why the task may not use a path is asked."""
+
+    number: int
+    asked: PathUse
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The guest waits, or goes on."""
 
@@ -82,7 +91,7 @@ class Prepared:
     ready: bool
 
 
-Message = Loaded | Output | StartTask | Request | Waiting | Result | Prepared
+Message = Loaded | Output | StartTask | Request | Denial | Waiting | Result | Prepared
 
 
 def parse(frame: Frame) -> tuple[int, Message]:
@@ -106,6 +115,9 @@ def _message(frame: Frame, head: Mapping[str, Any]) -> Message:
             return StartTask(_number(head, "number"), name, frame.text())
         case Kind.REQUEST:
             return Request(_number(head, "number"), frame.text())
+        case Kind.DENIAL:
+            uses = {name: head.get(name) is True for name in ("folder", "change", "refused")}
+            return Denial(_number(head, "number"), PathUse(frame.text()[:LONGEST_PATH], **uses))
         case Kind.WAITING | Kind.RESUMED:
             return Waiting(frame.kind is Kind.WAITING)
         case Kind.RESULT:

@@ -2,11 +2,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capsule.runtime.denials import LONGEST_PATH, PathUse
 from capsule.runtime.traps import Failure
 from capsule.workers.frames import Frame, Kind, ProtocolError
 from capsule.workers.messages import (
     HIGHEST_NUMBER,
     LONGEST_TEXT,
+    Denial,
     Output,
     Request,
     Result,
@@ -57,6 +59,9 @@ def test_whatever_a_worker_says_is_a_message_or_a_protocol_error(kind, head, bod
 def test_messages_say_what_was_sent():
     assert parse(Frame(Kind.OUTPUT, {"attempt": 3, "error": True}, b"x")) == (3, Output("stderr", b"x"))
     assert parse(Frame(Kind.OUTPUT, {"attempt": 3, "error": False}, b"x")) == (3, Output("stdout", b"x"))
+    asked = Frame(Kind.DENIAL, {"attempt": 3, "number": 1, "change": True, "folder": 1}, b"x" * 9000)
+    use = PathUse("x" * LONGEST_PATH, folder=False, change=True, refused=False)
+    assert parse(asked) == (3, Denial(1, use))
     task = Frame(Kind.START_TASK, {"attempt": 3, "number": 1, "name": "n"}, b"{}")
     assert parse(task) == (3, StartTask(1, "n", "{}"))
     assert parse(Frame(Kind.REQUEST, {"attempt": 3, "number": 1}, b"{}")) == (3, Request(1, "{}"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from capsule.egress.wire import MAX_REQUEST_TEXT, RequestFailure, parse_request
 from capsule.runtime.attempt import outcome_not_kept
+from capsule.runtime.denials import PathUse
 from capsule.runtime.host.guest import LONGEST_WAIT, TaskRefused
 from capsule.runtime.interrupt import Interrupt
 from capsule.workers.frames import Frame, Kind
@@ -50,6 +51,12 @@ class RemoteServices:
             raise RequestFailure(answer.head["reason"], answer.head["message"])
         return answer.text()
 
+    def denial(self, asked: PathUse) -> str | None:
+        """Why the task may not use a path; None when its policy isn't the reason."""
+        uses = {"folder": asked.folder, "change": asked.change, "refused": asked.refused}
+        answer = self._ask(Kind.DENIAL, next(self._numbers), asked.path, None, **uses)
+        return answer.text() or None
+
     def waiting(self) -> None:
         """The sandbox's place is free."""
         self._send(Kind.WAITING, {"attempt": self.attempt}, b"")
@@ -73,7 +80,9 @@ class RemoteServices:
             if not ended(envelope):
                 ended(outcome_not_kept(json.loads(envelope)))
 
-    def _ask(self, kind: Kind, number: int, text: str, interrupt: Interrupt | None, **more: str) -> Frame:
+    def _ask(
+        self, kind: Kind, number: int, text: str, interrupt: Interrupt | None, **more: str | bool
+    ) -> Frame:
         with self._changed:
             self._answers[number] = None
         try:

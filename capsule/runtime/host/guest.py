@@ -13,6 +13,7 @@ from capsule.runtime.interrupt import Interrupt, Interrupted
 
 if TYPE_CHECKING:
     from capsule.artifact.sections import ProgramTable
+    from capsule.runtime.denials import PathUse
 
 MOST_HELD = 256 << 20
 """Characters of outcomes and responses that one sandbox may leave untaken."""
@@ -180,6 +181,9 @@ class Services(Protocol):
 
     def request(self, text: str, interrupt: Interrupt) -> str:
         """Makes an HTTP request. Raises `capsule.egress.wire.RequestFailure`."""
+
+    def denial(self, asked: PathUse) -> str | None:
+        """Why the task may not use a path, in a sentence; None when its policy isn't the reason."""
 
     def waiting(self) -> None:
         """The sandbox begins to wait: another one may run in its place."""

@@ -65,7 +65,7 @@ class Npm:
         return folder / "node_modules"
 
     def starlingmonkey(self, progress):
-        return ManagedToolchain(None, Path("/nowhere")).starlingmonkey(progress)
+        return ManagedToolchain().starlingmonkey(progress)
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +128,9 @@ class Services:
             return requests.make(text, self.hosts, interrupt, run="r", task=1, emit=lambda event: None)
         finally:
             requests.close()
+
+    def denial(self, asked):
+        return f"{asked.path} is not in allowed_files"
 
     def waiting(self):
         pass

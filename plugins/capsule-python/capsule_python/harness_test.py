@@ -98,6 +98,7 @@ class World:
     fuel: int = 50_000_000_000
     memory: int = 1 << 30
     http: Callable[[Json], Json] | None = None
+    denial: str | None = "the folder is not for this task"
     refuse: Callable[[str], tuple[str, str] | None] = lambda name: None
     task_seconds: Mapping[str, float] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
@@ -192,6 +193,7 @@ class Sandbox:
         return {
             "program": {"get": self._get},
             "clock": {"sleep": self._sleep},
+            "files": {"denial": self._denial},
             "pending": {"wait-any": self._wait_any},
             "tasks": {"start": self._start, "outcome": self._outcome},
             "http": {"send": self._send, "start": self._start_request, "response": self._response},
@@ -200,6 +202,11 @@ class Sandbox:
     def _get(self, store: object, name: str) -> str | None:
         self.world.log.append(f"get {name}")
         return self.world.entries.get(name)
+
+    def _denial(self, store: object, path: str, folder: bool, change: bool, refused: bool) -> str | None:
+        uses = {"folder": folder, "change": change, "refused": refused}
+        self.world.log.append(" ".join(["denial", path, *(name for name, used in uses.items() if used)]))
+        return self.world.denial
 
     def _sleep(self, store: object, nanoseconds: int) -> None:
         self.world.log.append(f"sleep {nanoseconds / 1e9:g}")

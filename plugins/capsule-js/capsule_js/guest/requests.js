@@ -4,12 +4,13 @@ import * as http from "capsule:runtime/http@1.0.0";
 import { DENIED } from "./failure.js";
 import { needHost } from "./fresh.js";
 import { ended } from "./loop.js";
+import { inOwnNames } from "./names.js";
 import { flush } from "./output.js";
 
 /** A request that failed: `code` is the host's reason, or Node's name for it. */
 export class RequestError extends Error {
   constructor({ reason, message }) {
-    super(message);
+    super(inOwnNames(message));
     this.code = CODES[reason] ?? "ERR_HTTP";
     this.reason = reason;
     if (reason === "denied") Object.defineProperty(this, DENIED, { value: true });

@@ -143,3 +143,27 @@ test("megabytes survive writing and reading", () => {
   assert.equal(read.length, big.length);
   assert.equal(read.toString("latin1", big.length - 12), big.toString("latin1", big.length - 12));
 });
+
+const denied = (message) => ({ code: "EACCES", message });
+
+test("a path outside all folders says why, with the options as they are written here", () => {
+  const said = (syscall, path) => denied(`EACCES: permission denied, ${syscall} '${path}': ${path} is not in allowedFiles`);
+  assert.throws(() => fs.readFileSync("elsewhere/x"), said("open", "elsewhere/x"));
+  assert.throws(() => fs.writeFileSync("/elsewhere/x", ""), said("open", "/elsewhere/x"));
+  assert.throws(() => fs.readdirSync("elsewhere"), said("scandir", "elsewhere"));
+  assert.throws(() => fs.mkdirSync("elsewhere/x", { recursive: true }), said("mkdir", "elsewhere/x"));
+  assert.throws(() => fs.statSync("elsewhere/x"), said("stat", "elsewhere/x"));
+  assert.throws(() => fs.accessSync("elsewhere/x"), said("access", "elsewhere/x"));
+  assert.throws(() => fs.renameSync("/output/in.txt", "elsewhere/x"), said("rename", "elsewhere/x"));
+});
+
+test("what is read-only says so when it is written", () => {
+  assert.throws(() => fs.writeFileSync("/data/given.txt", ""), (error) => {
+    assert(/^E(PERM|ROFS): .*, open '\/data\/given.txt': \/data\/given.txt is not in allowedFiles$/.test(error.message));
+    return true;
+  });
+});
+
+test("nobody is asked about what only was looked for", () => {
+  assert(!fs.existsSync("elsewhere/x"));
+});

@@ -1,8 +1,10 @@
 // Files: Node's names for what WASI offers. Everything here is synchronous; paths are absolute.
 
+import { denial } from "capsule:runtime/files@1.0.0";
 import { getDirectories } from "wasi:filesystem/preopens@0.2.12";
 import { DENIED } from "../failure.js";
 import { needHost } from "../fresh.js";
+import { inOwnNames } from "../names.js";
 import process from "./process.js";
 
 const PIECE = 1 << 20; // bytes of one read or write
@@ -43,13 +45,37 @@ export function failure(reason, syscall, path, destination) {
   return error;
 }
 
+// What a syscall does with its path, besides reading it. Of those that only look nobody may want to know why they saw
+// nothing: the host is asked when the message is read.
+const LISTS = new Set(["scandir"]);
+const CHANGES = new Set(["link", "mkdir", "rename", "rmdir", "symlink", "unlink", "utime", "write"]);
+const LOOKS = new Set(["access", "lstat", "stat"]);
+const REFUSED = new Set(["not-permitted", "read-only"]);
+
+/** `failure` where the policy may be the reason: the host says why, and records it. `change`: also for writing. */
+function denied(reason, syscall, path, destination, change = CHANGES.has(syscall)) {
+  const error = failure(reason, syscall, path, destination);
+  const { message } = error;
+  const refused = REFUSED.has(reason);
+  const define = (value) => Object.defineProperty(error, "message", { value, writable: true, configurable: true, enumerable: false });
+  const ask = () => {
+    const why = denial(process.cwd() === "/" ? path : absolute(path), LISTS.has(syscall), change, refused);
+    define(typeof why === "string" ? `${message}: ${inOwnNames(why)}` : message);
+    return error.message;
+  };
+  if (refused || !LOOKS.has(syscall)) ask();
+  else Object.defineProperty(error, "message", { get: ask, set: define, configurable: true, enumerable: false });
+  return error;
+}
+
 /** Runs a WASI call; its error codes become Node's errors. */
-export function attempt(syscall, path, call, destination) {
+export function attempt(syscall, path, call, destination, change) {
   try {
     return call();
   } catch (error) {
     if (typeof error?.payload !== "string") throw error;
-    throw failure(error.payload, syscall, path, destination);
+    const fail = REFUSED.has(error.payload) && typeof path === "string" ? denied : failure;
+    throw fail(error.payload, syscall, path, destination, change);
   }
 }
 
@@ -91,7 +117,7 @@ function preopens() {
 export const roots = () => preopens().map(({ name }) => name);
 
 /** Where a path lies: `{descriptor, relative, shown}`. Throws EACCES outside all folders of the policy. */
-export function locate(path, syscall) {
+export function locate(path, syscall, change) {
   const full = absolute(path);
   const shown = path instanceof URL || path instanceof Uint8Array ? full : path;
   for (const { descriptor, name } of preopens()) {
@@ -99,7 +125,7 @@ export function locate(path, syscall) {
     const prefix = name === "/" ? "/" : `${name}/`;
     if (full.startsWith(prefix)) return { descriptor, relative: full.slice(prefix.length), shown, full };
   }
-  throw failure("access", syscall, shown);
+  throw denied("access", syscall, shown, undefined, change);
 }
 
 const FOLLOW = { symlinkFollow: true };
@@ -137,11 +163,12 @@ function numericFlags(number) {
 export class OpenFile {
   constructor(path, mode = "r") {
     const how = typeof mode === "number" ? numericFlags(mode) : flags(mode);
-    const { descriptor, relative, shown } = locate(path, "open");
+    const change = how.write || how.create;
+    const { descriptor, relative, shown } = locate(path, "open", change);
     this.path = shown;
     this.append = how.append;
     this.position = 0;
-    this.descriptor = attempt("open", shown, () =>
+    const open = () =>
       descriptor.openAt(
         FOLLOW,
         relative,
@@ -154,8 +181,8 @@ export class OpenFile {
           requestedWriteSync: false,
           mutateDirectory: false,
         },
-      ),
-    );
+      );
+    this.descriptor = attempt("open", shown, open, undefined, change);
   }
 
   /** Reads into `bytes`, at `position` or where the file stands; gives the count, 0 at the end. */
@@ -228,8 +255,7 @@ function timestamp(time) {
   return { tag: "timestamp", val: { seconds: whole, nanoseconds: Math.round((seconds - whole) * 1e9) } };
 }
 
-export function stat(path, follow) {
-  const syscall = follow ? "stat" : "lstat";
+export function stat(path, follow, syscall = follow ? "stat" : "lstat") {
   const { descriptor, relative, shown } = locate(path, syscall);
   return attempt(syscall, shown, () => descriptor.statAt(follow ? FOLLOW : STAY, relative));
 }

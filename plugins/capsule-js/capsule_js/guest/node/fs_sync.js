@@ -1,6 +1,6 @@
 // fs: the synchronous functions, by the names of their asynchronous forms in `sync`.
 
-import { OpenFile, absolute, failure, link, list, makeFolder, readLink, removeFolder, rename, setTimes, stat, symlink, unlink } from "./files.js";
+import { OpenFile, absolute, failure, link, list, locate, makeFolder, readLink, removeFolder, rename, setTimes, stat, symlink, unlink } from "./files.js";
 import { Dirent, MODES, Stats, constants } from "./fs_stats.js";
 import process from "./process.js";
 
@@ -117,8 +117,9 @@ export function existsSync(path) {
 
 function accessSync(path) {
   try {
-    stat(path, true);
+    stat(path, true, "access");
   } catch (error) {
+    if (error.code === "EACCES") throw error;
     throw failure(error.code === "ENOENT" ? "no-entry" : "access", "access", path);
   }
 }
@@ -142,7 +143,7 @@ function isFolder(path) {
 
 function mkdirSync(path, options) {
   if (!options?.recursive) return makeFolder(path);
-  const full = absolute(path);
+  const { full } = locate(path, "mkdir");
   const missing = [];
   let folder = full;
   for (; folder !== "/" && !exists(folder); folder = folder.slice(0, folder.lastIndexOf("/")) || "/") missing.push(folder);

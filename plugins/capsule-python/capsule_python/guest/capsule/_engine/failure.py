@@ -11,6 +11,7 @@ import traceback
 from typing import Any
 
 from .. import http
+from . import files
 
 _ENGINE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _LIMIT = 64 * 1024
@@ -48,8 +49,10 @@ def _denial(error: BaseException) -> BaseException | None:
     seen: set[int] = set()
     while waiting:
         one = waiting.pop()
-        if isinstance(one, http.PermissionDenied):
+        if isinstance(one, http.PermissionDenied | files.Denied):
             return one
+        if isinstance(one, OSError) and (found := files.explained(one)) is not None:
+            return found
         if id(one) not in seen:
             seen.add(id(one))
             waiting += [arg for arg in (one.__cause__, *one.args) if isinstance(arg, BaseException)]

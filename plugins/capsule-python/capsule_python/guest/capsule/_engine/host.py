@@ -7,7 +7,7 @@ something, so that a task that is killed while it waits has lost no output.
 from __future__ import annotations
 
 from componentize_py_types import Err  # type: ignore[import-not-found]
-from wit_world.imports import clock, http, pending, tasks  # type: ignore[import-not-found]
+from wit_world.imports import clock, files, http, pending, preopens, tasks  # type: ignore[import-not-found]
 
 from . import output
 
@@ -88,6 +88,25 @@ def sleep(seconds: float) -> None:
     """Sleeps, in the host, which can interrupt it."""
     _prepare_call()
     clock.sleep(_nanoseconds(seconds))
+
+
+def folders() -> list[str]:
+    """The paths of the folders that this sandbox sees; none while a snapshot is made."""
+    if sealed:
+        return []
+    found = []
+    for descriptor, path in preopens.get_directories():
+        with descriptor:
+            found.append(path)
+    return found
+
+
+def denial(path: str, *, folder: bool, change: bool, refused: bool) -> str | None:
+    """Why the task may not use a path, in a sentence; None when its policy isn't the reason."""
+    if sealed:
+        return None
+    why: str | None = files.denial(path, folder, change, refused)
+    return why
 
 
 def _prepare_call() -> None:

@@ -10,16 +10,18 @@ import sys
 
 def adapt() -> None:
     """Replaces what can't work in a sandbox, before anything has taken hold of the original."""
-    from . import clock, locks, output
+    from . import clock, files, locks, output
     from .net import sockets, tls
 
     output.install()
+    files.install()
     clock.install()
     locks.install()
     sockets.install()
     sys.modules["ssl"] = tls.module()
     for name in ("loop", "threads"):
         importlib.import_module(f"{__package__}.{name}").install()
+    files.install_temporary()
 
 
 def _wipe() -> None:
@@ -39,7 +41,10 @@ def close_paths() -> None:
 
 def finish() -> None:
     """Leaves the interpreter in the state that every sandbox starts from."""
+    from . import files
+
     close_paths()
+    files.wake()
     # Freeing these at run time would touch, and so copy, many pages of the snapshot.
     sys.path_importer_cache.clear()
     gc.collect()
