@@ -21,12 +21,13 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DRIVER = Path(__file__).parent / "drive.py"
+from driving import driver
+
 TASKS_ON_DISK = 20
 AT_ONCE = 200
 
@@ -195,44 +196,15 @@ class Comparison:
         projects = self._warm_projects()
         with ExitStack() as stack:
             children = {
-                side.name: stack.enter_context(_driver(side, projects[side.name])) for side in self.sides
+                side.name: stack.enter_context(
+                    driver(side.python, projects[side.name] / "main.py", side.environment(), side.name)
+                )
+                for side in self.sides
             }
             for _ in range(pairs):
                 for side, numbers in self._each(measured):
                     numbers.append(children[side.name](count))
         return measured
-
-
-@contextmanager
-def _driver(side: Side, project: Path) -> Iterator[Callable[[int], float]]:
-    """A child that calls ``run()``: a function that makes so many calls at once and gives the seconds."""
-    child = subprocess.Popen(
-        [side.python, DRIVER, project / "main.py"],
-        cwd=project,
-        env=side.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    stdin, stdout = child.stdin, child.stdout
-
-    def call(count: int) -> float:
-        stdin.write(f"{count}\n")
-        stdin.flush()
-        return float(stdout.readline())
-
-    try:
-        if stdout.readline().strip() != "ready":
-            raise SystemExit(f"{side.name}: run() failed")
-        yield call
-    finally:
-        stdin.close()  # ends the child, and what it has started
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
 
 
 def _allocated(folder: Path) -> int:

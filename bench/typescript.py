@@ -20,9 +20,10 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+
+from driving import driver
 
 from capsule import run_sync
 from capsule.artifact.manifest import Manifest, Task
@@ -244,7 +245,7 @@ class Bench:
         return seconds, done.stdout
 
     def _driven(self, source: Path) -> list[float]:
-        with _driver(source, self.environment) as call:
+        with driver(sys.executable, source, self.environment, str(source)) as call:
             return [call(1) for _ in range(self._rounds * 20)]
 
     def _new(self) -> Path:
@@ -258,34 +259,6 @@ def _environment(cache: Path, npm: Path) -> dict[str, str]:
     hindering = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if name not in hindering}
     return kept | {CACHE_VARIABLE: str(cache / "capsule"), "npm_config_cache": str(npm)}
-
-
-@contextmanager
-def _driver(source: Path, environment: Mapping[str, str]) -> Iterator[Callable[[int], float]]:
-    child = subprocess.Popen(
-        [sys.executable, HERE / "drive.py", source],
-        cwd=source.parent,
-        env=dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    stdin, stdout = child.stdin, child.stdout
-
-    def call(count: int) -> float:
-        stdin.write(f"{count}\n")
-        stdin.flush()
-        return float(stdout.readline())
-
-    try:
-        if stdout.readline().strip() != "ready":
-            raise SystemExit(f"{source}: run() failed")
-        yield call
-    finally:
-        stdin.close()
-        child.wait(10)
 
 
 def _artifact(component: Path) -> Path:

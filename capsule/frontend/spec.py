@@ -38,6 +38,7 @@ What a frontend may import of the host, and nothing else:
                                       and reach; `looking_at`: one that only reads what it is shown
 `capsule.frontend.installing`         `install_line`: the command for hints about what is not installed
 `capsule.frontend.inputs`             `read_input`: a regular file of bounded size that lies in the project
+`capsule.frontend.kept`               `read_kept`, `write_kept`: a value in the cache folder, or none
 `capsule.frontend.owner`              `check_owner`: for what is found by looking upwards
 `capsule.frontend.patterns`           `find`: patterns of files, with a bound on the work
 `capsule.frontend.process`            `run_tool`: a compiler that doesn't outlive an interrupted host

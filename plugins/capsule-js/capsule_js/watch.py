@@ -8,17 +8,17 @@ at which nothing is. All lies in the user's own cache; nothing in a project can 
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
+from capsule.frontend.kept import read_kept, write_kept
 from capsule.frontend.tracking import Lookups, PlaceState
 from capsule_js.bundle import Bundle
 from capsule_js.surroundings import CONFIGS, extended
@@ -150,11 +150,8 @@ def watch(bundle: Bundle, root: Path, started: int) -> Watch | None:
 
 def load(file: Path) -> Record | None:
     """The record in a file; None when there is none that can be used."""
+    value: Any = read_kept(file)
     try:
-        digest, _, content = file.read_bytes().partition(b"\n")
-        if sha256(content).hexdigest().encode() != digest:
-            return None
-        value = json.loads(content)
         state = value["watch"]
         return Record(
             bundle=value["bundle"],
@@ -166,22 +163,14 @@ def load(file: Path) -> Record | None:
                 {path: (facts[0], facts[1]) for path, facts in state["folders"].items()},
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (KeyError, TypeError, AttributeError, IndexError):
         return None
 
 
 def save(file: Path, record: Record) -> None:
     """Writes a record in one step. A cache that can't be written is no error: it only costs time."""
-    content = json.dumps(asdict(record)).encode()
     with suppress(OSError):
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as opened:
-                opened.write(sha256(content).hexdigest().encode() + b"\n" + content)
-            Path(temporary).replace(file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_kept(file, asdict(record))
 
 
 def _facts(path: str) -> Facts:

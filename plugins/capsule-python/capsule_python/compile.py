@@ -6,16 +6,14 @@ Sources are compiled by the engine itself, in a sealed sandbox, since only it ha
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.util import decode_source
 from pathlib import Path
 
 from capsule.errors import BuildError, Location
+from capsule.frontend.kept import read_kept, write_kept
 from capsule.frontend.spec import Engine, Host, Json, Program
 from capsule_python.modules import Closure
 from capsule_python.packages import Distribution, Packages
@@ -195,37 +193,14 @@ def _pack(distribution: Distribution, units: list[Unit], engine: Engine, host: H
     Left out are modules that aren't Python to the guest: templates, and code for other versions.
     """
     file = host.cache_folder("packages") / f"code-{distribution.digest}-{engine.key}.json"
-    kept = _read_pack(file)
+    kept: dict[str, str] | None = read_kept(file)
     if kept is not None:
         return kept
     host.progress(f"compiling {distribution.name} {distribution.version} ({len(units)} modules)")
     compiled = compile_units(units, engine, host)
     codes = {name: code for name, code in compiled.items() if isinstance(code, str)}
-    _write_pack(file, codes)
+    write_kept(file, codes)
     return codes
-
-
-def _read_pack(file: Path) -> dict[str, str] | None:
-    try:
-        digest, _, content = file.read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    if sha256(content).hexdigest().encode() != digest:
-        return None
-    codes: dict[str, str] = json.loads(content)
-    return codes
-
-
-def _write_pack(file: Path, codes: Mapping[str, str]) -> None:
-    content = json.dumps(codes).encode()
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(sha256(content).hexdigest().encode() + b"\n" + content)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _add_package_namespaces(
