@@ -13,7 +13,7 @@ import pytest
 
 from capsule.project.user_cache import user_store
 
-pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="takes minutes; set CI=true to run it")
+pytestmark = pytest.mark.slow
 
 HELLO = """
     import time

@@ -25,7 +25,7 @@ import pytest
 from capsule_cache import Store, user_secret
 from capsule_cache.names import is_temporary
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 KILLS = int(os.environ.get("CAPSULE_CRASHES", "18"))
 SEED = os.environ.get("CAPSULE_CRASH_SEED", "0")

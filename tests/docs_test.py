@@ -23,7 +23,7 @@ PAGES = [
     *ROOT.glob("docs/*.md"),
     ROOT / "cache/README.md",
     ROOT / "plugins/capsule-python/README.md",
-    ROOT / "examples/python/README.md",
+    *ROOT.glob("examples/*/README.md"),
 ]
 
 
@@ -66,11 +66,22 @@ def test_the_reference_lists_every_command():
             assert re.search(rf"`(capsule |cache )*{name}\b", section), name
 
 
-def test_the_taste_in_the_readme_gives_what_it_says(project):
-    readme = (ROOT / "README.md").read_text()
-    source = re.search(r"```python\n(# main\.py.*?)```", readme, re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/untrusted-code.md"])
+def test_the_sandbox_that_is_shown_first_does_what_the_table_beside_it_says(project, page):
+    source = re.search(r"```python\n(# sandbox\.py.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert source is not None
-    assert project.run(source[1]).unwrap() == [42, "task_error", "out_of_fuel"]
+
+    def reason(code: str) -> str:
+        return project.run(source[1], code, [{"price": 3}]).error["error_type"]
+
+    assert project.run(source[1], "result = rows[0]['price'] * 14", [{"price": 3}]).unwrap() == 42
+    assert reason("while True: pass") == "out_of_fuel"
+    assert reason("import time; time.sleep(60)") == "timeout"
+    assert reason("result = bytearray(10**9)") == "out_of_memory"
+    assert reason("import urllib.request as web; web.urlopen('http://127.0.0.1/')") == "permission_denied"
+    assert reason("import os; os.environ['HOME']") == "task_error"
+    assert reason("import subprocess; subprocess.run(['true'])") == "task_error"
+    assert reason("import socket; socket.socket().bind(('', 0))") == "task_error"
 
 
 def _section(text: str, title: str) -> str:

@@ -18,6 +18,8 @@ from capsule.frontend.installing import install_line
 from capsule.frontend.skeleton import write_skeleton
 from capsule.testing import PROGRAMS, Programs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PLUGINS = {path.name: path for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").is_file()}
 PYTHON_PROGRAMS = ROOT / "plugins/capsule-python/tests/programs"

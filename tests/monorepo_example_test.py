@@ -10,6 +10,8 @@ import pytest
 
 from capsule import run_sync
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parent.parent / "examples" / "monorepo"
 
 RESULTS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from capsule import run_sync
 
 
@@ -35,6 +37,7 @@ SNAPSHOT = """
 """
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_was_built_is_what_runs_until_the_source_changes(project, cli):
     path = project.write("main.ts", SNAPSHOT)
     assert run_sync(path).result != run_sync(path).result

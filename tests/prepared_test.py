@@ -283,6 +283,7 @@ def test_sub_tasks_can_be_started_from_a_prepared_sandbox(place, project):
         settled(place)
 
 
+@pytest.mark.slow
 def test_what_nobody_uses_goes(place, project, monkeypatch):
     monkeypatch.setattr(place.module, "KEEP_SECONDS", 0.2)
     path = project.write("main.py", "def main(): return 1")

@@ -15,6 +15,8 @@ import pytest
 from capsule.project.user_cache import CACHE_VARIABLE
 from tests.conftest import Cli, Finished, Project, RunPython, Server
 
+pytestmark = pytest.mark.slow
+
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
 MAIN = """
 from capsule import task

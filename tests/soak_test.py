@@ -13,7 +13,7 @@ import pytest
 
 BENCH = Path(__file__).parent.parent / "bench"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 SECONDS = 30
 """With what comes before and after, a minute."""

@@ -13,6 +13,8 @@ import pytest
 
 from capsule.frontend.skeleton import write_skeleton
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/frontends.md").read_text("utf-8")
 TUTORIAL = PAGE[: PAGE.index("\n## Reference\n")]

@@ -391,6 +391,22 @@ def pull(
     return download(files, as_json=json)
 
 
+@app.command
+def init(
+    language: Annotated[str, Parameter(help="python or typescript.")] = "python",
+    /,
+    *,
+    folder: Annotated[Path, Parameter(help="Where to write it; here by default.")] = Path(),
+) -> int:
+    """Makes a project to start from: a program, its test, and a capsule.toml with safe settings.
+
+    Example: capsule init typescript --folder my-agent
+    """
+    from capsule.cli.init import init as write
+
+    return write(language, folder=folder)
+
+
 @plugin_app.command(name="new")
 def new_plugin(
     name: Annotated[str, Parameter(help="The language: small letters and digits. It is the suffix, too.")],

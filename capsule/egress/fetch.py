@@ -50,7 +50,7 @@ _CODINGS = ("gzip", "x-gzip", "deflate", "zstd")
 
 
 class HostPolicy(Protocol):
-    """Who decides: `http_policy.AllowList`. Both methods raise `RequestFailure` to refuse."""
+    """Who decides: `capsule.egress.policy.AllowList`. Both methods raise `RequestFailure` to refuse."""
 
     def check_url(self, url: str) -> Target:
         """Where a URL leads."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from capsule.egress import connection as http_connection
+from capsule.egress import connection
 from capsule.egress.fetch import Fetcher, Hop
 from capsule.egress.policy import AllowList
 from capsule.egress.wire import HttpRequest, HttpResponse, RequestFailure
@@ -788,9 +788,9 @@ def secure(certificate: tuple[Path, Path]) -> Iterator[Site]:
 @pytest.fixture
 def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    http_connection.tls_context.cache_clear()
+    connection.tls_context.cache_clear()
     yield
-    http_connection.tls_context.cache_clear()
+    connection.tls_context.cache_clear()
 
 
 HERE = answering("127.0.0.1")
@@ -814,7 +814,7 @@ def test_a_certificate_for_another_name_is_refused(secure: Site, host: str) -> N
 
 
 def test_a_certificate_of_nobody_known_is_refused(secure: Site) -> None:
-    http_connection.tls_context.cache_clear()
+    connection.tls_context.cache_clear()
     failure = failing(f"https://secure.example:{secure.port}/", ("secure.example",), resolver=HERE)
     assert failure.reason == "network"
     assert "certificate" in failure.message

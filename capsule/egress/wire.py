@@ -69,7 +69,7 @@ class RequestFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A checked request, all but its URL: that is `http_policy`'s to judge.
+    """A checked request, all but its URL: that is `capsule.egress.policy`'s to judge.
 
     ``timeout`` is seconds for the whole exchange, redirects and body included; None for no limit of its
     own. ``headers`` holds no `FRAMING_HEADERS`.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsule.egress import wire as http_wire
+from capsule.egress import wire
 from capsule.egress.wire import (
     HttpRequest,
     HttpResponse,
@@ -151,13 +151,13 @@ def test_a_very_long_timeout_counts_as_a_day() -> None:
 
 
 def test_a_body_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_wire, "MAX_BODY_BYTES", 10)
+    monkeypatch.setattr(wire, "MAX_BODY_BYTES", 10)
     assert parse_request(request(body=base64.b64encode(b"x" * 10).decode())).body == b"x" * 10
     assert refusal(request(body=base64.b64encode(b"x" * 11).decode())).reason == "too-large"
 
 
 def test_a_text_over_the_limit_is_not_even_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_wire, "MAX_REQUEST_TEXT", 100)
+    monkeypatch.setattr(wire, "MAX_REQUEST_TEXT", 100)
     assert refusal("x" * 101).reason == "too-large"
 
 

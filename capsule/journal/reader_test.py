@@ -367,7 +367,7 @@ for folder in (path.parent, path.parent.parent):
     folder.chmod(0o555)
 if os.geteuid() == 0:
     for folder in path.parents:
-        if folder.name.startswith("pytest-"):
+        if folder.name.startswith(("pytest-", "popen-")):
             folder.chmod(0o755)
         if folder.name == "pytest-of-root":
             folder.chmod(0o755)

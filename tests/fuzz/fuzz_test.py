@@ -16,6 +16,8 @@ from fuzzing.target import MEMORY, SEEDS, TARGETS, Greedy, Hang, Target, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 100
 
 MODULES = (artifacts, policies, protocols, sources)

@@ -31,7 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without another runtime, there is nothing to try it with."""
     if config.getoption("--reference") is None:
-        items[:] = [item for item in items if "reference" not in getattr(item, "fixturenames", ())]
+        left_out = [item for item in items if "reference" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -8,6 +8,8 @@ import time
 import pytest
 from capsule_python.engine import componentize
 
+pytestmark = pytest.mark.slow
+
 DRAWS = [
     "import random; return random.random()",
     "import random; return random.getrandbits(64)",

@@ -9,6 +9,8 @@ import pytest
 
 from capsule import run_sync
 
+pytestmark = pytest.mark.slow
+
 LATE = 0.5
 """Seconds that an outcome may come after its deadline, on a busy machine."""
 

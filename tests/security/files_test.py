@@ -374,6 +374,7 @@ def test_a_fifo_does_not_keep_the_command_alive(secret, project, cli):
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.slow
 def test_many_sub_tasks_that_block_in_a_fifo_hold_a_bounded_number_of_threads(
     project, secret, threads_stay_below
 ):

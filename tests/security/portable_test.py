@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from portable_attacks import ATTACKS, SECRET, Attack, Result, Scene
 
+pytestmark = pytest.mark.slow
+
 BUILDING = 240
 """Seconds that a runtime may take to build a program, before an attack is measured."""
 

@@ -10,6 +10,8 @@ import pytest
 
 from capsule import run_sync
 
+pytestmark = pytest.mark.slow
+
 CODEC = {
     "imports": """
       (import "capsule:runtime/codec@1.0.0" (instance $codec

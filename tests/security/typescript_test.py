@@ -484,6 +484,7 @@ def test_values_at_the_edge_arrive_as_json_has_them(attack, value, expected):
 # Time, memory, stack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -563,6 +564,7 @@ def test_an_endless_top_level_ends_with_the_run(attack):
     assert envelope.error["error_type"] in ("timeout", "load_error")
 
 
+@pytest.mark.slow
 def test_endless_output_is_cut_and_ends(attack, memory_grows_at_most):
     with memory_grows_at_most(200 << 20):
         envelope = attack(

@@ -293,6 +293,7 @@ def result(attempt, **changes):
 HUGE = PREFIX.pack(2**32 - 1, Kind.OUTPUT, 0)
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("said", "error_type"),

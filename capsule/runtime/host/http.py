@@ -1,7 +1,7 @@
 """The interface ``http``: requests that the host makes for a guest, as its policy allows.
 
-What may be asked is decided in `http_policy`, and asked in `http_fetch`; here requests only meet
-their handles. Started requests run on threads of their own, a few at a time for each sandbox.
+What may be asked is decided in `capsule.egress.policy`, and asked in `capsule.egress.fetch`; here requests
+only meet their handles. Started requests run on threads of their own, a few at a time for each sandbox.
 """
 
 from __future__ import annotations

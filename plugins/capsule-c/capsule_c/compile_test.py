@@ -15,6 +15,8 @@ from capsule_c.discovery import discover_tasks
 from capsule_c.frontend import CFrontend
 from capsule_c.sources import Program
 
+pytestmark = pytest.mark.slow
+
 START = "#include <capsule.h>\n"
 TASK = "CAPSULE_TASK(main) { return capsule_return(1); }\n"
 

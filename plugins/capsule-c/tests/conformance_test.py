@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from capsule.testing import Conformance, Programs
+
+pytestmark = pytest.mark.slow
 
 
 class TestC(Conformance):

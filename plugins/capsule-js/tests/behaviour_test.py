@@ -324,6 +324,7 @@ def test_a_failed_fetch_says_where_it_was_called(call):
 # Limits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -584,6 +585,7 @@ def snapshot(toolchain, bundled):
     return make
 
 
+@pytest.mark.slow
 @ONLY_QUICKJS
 def test_a_snapshot_has_the_top_level_behind_it_and_is_fresh_otherwise(call, snapshot):
     component = snapshot("""\
@@ -610,6 +612,7 @@ task({ name: "fails" }, () => {
     assert error["traceback"].splitlines()[1] == "    at main.ts:10:13"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -130,6 +130,7 @@ def test_a_program_whose_top_level_needs_what_the_sealed_sandbox_lacks_is_an_err
     assert "main.ts:2:" in (caught.value.traceback or "")
 
 
+@pytest.mark.slow
 def test_a_snapshot_runs_its_top_level_once_and_its_tasks_as_ever(project: Path) -> None:
     write(
         project,

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from capsule_js.toolchain import ManagedToolchain
 
+pytestmark = pytest.mark.slow
+
 SDK = Path(__file__).parent.parent / "sdk"
 COMMAND = Path(sys.executable).with_name("capsule")
 

@@ -18,6 +18,8 @@ from capsule_python import engine as recipe
 from capsule_python.engine import _guest_files, build_snapshot, componentize, python_engine
 from capsule_python.harness_test import Sandbox, World, compiled, in_thread, program
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_engine_says_what_it_is() -> None:
     engine = python_engine()

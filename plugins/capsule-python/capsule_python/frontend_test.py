@@ -299,6 +299,7 @@ def test_dependencies_that_change_in_between_are_an_error(
         frontend.compile(source, inputs, host, snapshot=False)
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_a_component_of_its_own(project: Any, frontend: PythonFrontend, host: Host) -> None:
     source = project({"main.py": "def main(): return 1"})
     compiled = frontend.compile(source, frontend.inputs(source, host), host, snapshot=True)
