@@ -166,6 +166,49 @@ def test_large_arguments_and_results_pass_through_a_file(echo, project):
     assert echo("--args-file", "args.json") == [values, {}]
 
 
+TYPED = """
+    from capsule import task
+
+    @task
+    def main(n: int, ratio: float = 1.0, rows: list[int] | None = None, *words: str):
+        return [n, ratio, rows, words]
+"""
+
+
+def test_words_become_what_the_annotations_say(project, cli):
+    project.write("main.py", TYPED)
+    done = cli("run", "main.py", "41", "2", "[1, 2]", "3", "--json")
+    assert done.envelope.unwrap() == [41, 2.0, [1, 2], ["3"]]
+    assert cli("build", "main.py", "--export").status == 0
+    assert cli("exec", "main.wasm", "-7", "--json").envelope.unwrap() == [-7, 1.0, None, []]
+    # Typed arguments are handed on as they are.
+    assert cli("run", "main.py", "--json", "--args-json", '["41"]').envelope.unwrap()[0] == "41"
+
+
+def test_a_word_that_an_annotation_does_not_take_runs_nothing(project, cli, said):
+    project.write("main.py", TYPED)
+    said(
+        cli("run", "main.py", "x"),
+        "main.py:4: the parameter 'n' of the task 'main' takes an integer, not 'x'",
+    )
+
+
+def test_words_become_what_typescripts_types_say(project, cli, said):
+    project.write(
+        "main.ts",
+        """
+        export function main(n: number, on = false, options: { a?: number } | null = null) {
+          return [n, on, options];
+        }
+    """,
+    )
+    done = cli("run", "main.ts", "41", "true", '{"a": 1}', "--json")
+    assert done.envelope.unwrap() == [41, True, {"a": 1}]
+    said(
+        cli("run", "main.ts", "x"), "main.ts:1: the parameter 'n' of the task 'main' takes a number, not 'x'"
+    )
+
+
 def test_another_task_can_be_chosen(project, cli):
     project.write(
         "main.py",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from capsule.artifact.foreign import Contract
 from capsule.errors import ArtifactError, Location
-from capsule.frontend.spec import Json
+from capsule.frontend.spec import Json, JsonType, Parameter
 from capsule.policy.model import TaskPolicy
 
 MANIFEST_VERSION = 1
@@ -15,11 +16,15 @@ MANIFEST_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A declared task: its policy is what the source says over the project's defaults."""
+    """A declared task: its policy is what the source says over the project's defaults.
+
+    ``parameters`` are what its function takes by position, None where that is not known.
+    """
 
     name: str
     declared: TaskPolicy
     location: Location
+    parameters: tuple[Parameter, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,14 @@ class Manifest:
 
 LARGEST_TASK_COUNT = 10_000
 
+MOST_PARAMETERS = 200
+"""Parameters of a task that a manifest tells of."""
+
+LONGEST_PARAMETER = 200
+"""Characters of a parameter's name."""
+
+_JSON_TYPES = frozenset(get_args(JsonType))
+
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Json]:
     """The manifest section's content."""
@@ -59,6 +72,7 @@ def manifest_to_json(manifest: Manifest) -> dict[str, Json]:
                 "policy": to_json(task.declared),
                 "file": task.location.file,
                 "line": task.location.line,
+                **({} if task.parameters is None else {"parameters": _described(task.parameters)}),
             }
             for name, task in manifest.tasks.items()
         },
@@ -86,7 +100,7 @@ def manifest_from_json(value: Mapping[str, Json]) -> Manifest:
             raise ArtifactError(f"the artifact's task {name[:80]!r} has a name that can't be shown")
         line = task.get("line")
         location = Location(_text(task, "file"), line if type(line) is int and line > 0 else None)
-        parsed[name] = Task(name, from_json(task["policy"]), location)
+        parsed[name] = Task(name, from_json(task["policy"]), location, _parameters(task.get("parameters")))
     return Manifest(
         source=_text(value, "source"),
         key=_text(value, "key"),
@@ -95,6 +109,34 @@ def manifest_from_json(value: Mapping[str, Json]) -> Manifest:
         tasks=parsed,
         workflow={str(key)[:100]: str(text)[:1000] for key, text in list(workflow.items())[:20]},
     )
+
+
+def _described(parameters: tuple[Parameter, ...]) -> list[Json]:
+    return [
+        {"name": each.name, "types": list(each.types), **({"rest": True} if each.rest else {})}
+        for each in parameters
+    ]
+
+
+def _parameters(value: Json) -> tuple[Parameter, ...] | None:
+    """The parameters that a manifest tells of, None for one that tells of none."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) > MOST_PARAMETERS:
+        raise ArtifactError("the artifact's manifest is wrong about a task's parameters")
+    found = []
+    for each in value:
+        name, types = (each.get("name"), each.get("types")) if isinstance(each, dict) else (None, None)
+        if (
+            not isinstance(name, str)
+            or not name.isprintable()
+            or len(name) > LONGEST_PARAMETER
+            or not isinstance(types, list)
+            or not all(isinstance(kind, str) and kind in _JSON_TYPES for kind in types)
+        ):
+            raise ArtifactError("the artifact's manifest is wrong about a task's parameters")
+        found.append(Parameter(name, tuple(sorted(set(types))), rest=each.get("rest") is True))
+    return tuple(found)
 
 
 def _text(value: Mapping[str, Json], field: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from capsule.artifact.manifest import LARGEST_TASK_COUNT, Manifest, Task, manifest_from_json, manifest_to_json
 from capsule.errors import ArtifactError, Location
+from capsule.frontend.spec import Parameter
 from capsule.policy.model import Policy, TaskPolicy
 from capsule.policy.options import OPTIONS
 
@@ -67,6 +69,41 @@ def test_a_line_that_is_none_is_left_out(line):
     assert manifest_from_json(value).tasks["main"].location.line is None
 
 
+PARAMETERS = (Parameter("n", ("integer", "null")), Parameter("rest", (), rest=True))
+
+
+def test_parameters_come_back_and_may_be_missing():
+    task = replace(MANIFEST.tasks["main"], parameters=PARAMETERS)
+    value = json.loads(json.dumps(manifest_to_json(replace(MANIFEST, tasks={"main": task}))))
+    assert manifest_from_json(value).tasks["main"].parameters == PARAMETERS
+    del value["tasks"]["main"]["parameters"]
+    assert manifest_from_json(value).tasks["main"].parameters is None
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        "n",
+        [None],
+        [{"name": "n"}],
+        [{"types": []}],
+        [{"name": 1, "types": []}],
+        [{"name": "\x1b[31m", "types": []}],
+        [{"name": "n" * 201, "types": []}],
+        [{"name": "n", "types": ["int"]}],
+        [{"name": "n", "types": [[]]}],
+        [{"name": "n", "types": "integer"}],
+        [{"name": "n", "types": []}] * 201,
+    ],
+)
+def test_parameters_that_no_frontend_could_have_told_are_refused(parameters):
+    value = as_json()
+    value["tasks"]["main"]["parameters"] = parameters
+    with pytest.raises(ArtifactError, match="parameters"):
+        manifest_from_json(value)
+
+
 def test_a_workflow_is_bounded():
     workflow = {f"{number:0200}": "x" * 5000 for number in range(100)}
     found = manifest_from_json({**as_json(), "workflow": workflow}).workflow
@@ -86,7 +123,7 @@ JSON = st.recursive(
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.dictionaries(st.sampled_from(sorted(manifest_to_json(MANIFEST))), JSON),
-    st.dictionaries(st.sampled_from(["policy", "file", "line"]), JSON),
+    st.dictionaries(st.sampled_from(["policy", "file", "line", "parameters"]), JSON),
     st.dictionaries(st.sampled_from([*OPTIONS, "origins"]), JSON),
 )
 def test_any_json_gives_a_manifest_or_an_artifact_error(fields, task, policy):

@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from capsule_cache import BuildTimeout, Entry, Key, StoreError, StoreReadOnly, derive_key
 
-from capsule.artifact.manifest import Manifest, Task
+from capsule.artifact.manifest import LONGEST_PARAMETER, MOST_PARAMETERS, Manifest, Task
 from capsule.artifact.sections import Artifact, EngineReference, ProgramTable, pack, pack_program, parse
 from capsule.build.engines import engine_code, engine_key, engine_wasm
 from capsule.build.loading import unpack_files
 from capsule.errors import ArtifactError, BuildError, Location
 from capsule.frontend.manager import Plugins
-from capsule.frontend.spec import Engine, EngineProgram, Frontend, Inputs, Program, Source, TaskDeclaration
+from capsule.frontend.spec import (
+    Engine,
+    EngineProgram,
+    Frontend,
+    Inputs,
+    Parameter,
+    Program,
+    Source,
+    TaskDeclaration,
+)
 from capsule.policy.resolve import declared_policy
 from capsule.project.opened import Project, prepare_folder
 from capsule.project.user_cache import private_folder
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
     from capsule.build.compiled import CompiledCode
     from capsule.build.remote.sharing import Shared
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 SNAPSHOT_RAM = 2 << 30
 """Bytes that a program's top level may take while it is built, where its tasks may take more."""
@@ -325,7 +334,9 @@ def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[
                 location=declaration.location,
             )
         policy = declared_policy(declaration.options, declaration.location, project.config.defaults)
-        tasks[declaration.name] = Task(declaration.name, policy, declaration.location)
+        tasks[declaration.name] = Task(
+            declaration.name, policy, declaration.location, _parameters(declaration)
+        )
     return tasks
 
 
@@ -334,3 +345,11 @@ def _parse_own(data: bytes, name: str) -> Artifact:
         return parse(data, name=name)
     except ArtifactError as error:
         raise BuildError(f"the artifact of {name} can't be read: {error.message}") from None
+
+
+def _parameters(declaration: TaskDeclaration) -> tuple[Parameter, ...] | None:
+    """What the frontend says of the task's parameters, unless it is more than a manifest holds."""
+    found = declaration.parameters
+    if found is None or len(found) > MOST_PARAMETERS:
+        return None
+    return tuple(replace(each, name=each.name[:LONGEST_PARAMETER]) for each in found)

@@ -49,7 +49,10 @@ ArgsFile = Annotated[Path | None, Parameter(name="--args-file", help="Typed argu
 EnvFile = Annotated[Path | None, Parameter(name="--env-file", help="More values for env_variables.")]
 TaskName = Annotated[str, Parameter(name="--task", help="The task to run.")]
 Arguments = Annotated[
-    str, Parameter(help="Arguments for the task. Those that begin with - and are no numbers go after --.")
+    str,
+    Parameter(
+        help="Arguments for the task, of the types it is annotated with. Those that begin with - go after --."
+    ),
 ]
 
 app = App(

@@ -122,6 +122,22 @@ class Inputs:
     toolchain: Mapping[str, str] = field(default_factory=dict)
 
 
+JsonType = Literal["array", "boolean", "integer", "null", "number", "object", "string"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A positional parameter of a task's function: what a word of a command line is turned into for it.
+
+    ``types`` are those that its annotation admits. Without any (no annotation, or one that is not among
+    these types) the word stays text. ``rest`` says that it takes all further arguments, each of these types.
+    """
+
+    name: str
+    types: tuple[JsonType, ...] = ()
+    rest: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class TaskDeclaration:
     """A task as the source declares it.
@@ -129,11 +145,13 @@ class TaskDeclaration:
     ``options`` holds what the source says, under the names of the user guide in snake_case
     (``compute``, ``ram``, ``timeout``, ``max_retries``, ``allowed_files``, ``allowed_hosts``,
     ``env_variables``), unchecked: the host parses it, and reports errors at ``location``.
+    ``parameters`` are those that the task's function takes by position, None when the text doesn't tell.
     """
 
     name: str
     options: Mapping[str, Json]
     location: Location
+    parameters: tuple[Parameter, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
 from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
 from capsule.cli.common.render import write_envelope, write_event, write_outcome, write_warning
+from capsule.cli.common.words import typed_words
 
 if TYPE_CHECKING:
     from capsule.events import Event
@@ -58,6 +59,9 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
         prepared = interruptibly(
             lambda: prepare(file, here, plugins(), progress=progress, require_signatures=required)
         )
+
+    if args:
+        given_args = typed_words(args, prepared.loaded.manifest.tasks.get(options.task))
 
     def begin() -> Execution:
         return start(

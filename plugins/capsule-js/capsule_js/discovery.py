@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from capsule.errors import BuildError, Location
 from capsule.frontend.declared import Unreadable, declared_tasks
-from capsule.frontend.spec import TaskDeclaration
+from capsule.frontend.spec import Parameter, TaskDeclaration
 from capsule_js.bundle import SDK
 from capsule_js.literals import UNDEFINED, Constants, NotLiteral, Reader, plain_options
+from capsule_js.parameters import declared_types, parameters_of
 from capsule_js.syntax import declared_names, is_scope, line, parse, string_value, text, unwrapped
 
 if TYPE_CHECKING:
@@ -66,7 +67,13 @@ class _Findings:
     tasks: dict[str, TaskDeclaration] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
 
-    def add(self, name: str, options: Mapping[str, Any], location: Location) -> None:
+    def add(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        location: Location,
+        parameters: tuple[Parameter, ...] | None,
+    ) -> None:
         other = self.tasks.get(name)
         if other is not None:
             raise BuildError(
@@ -74,7 +81,7 @@ class _Findings:
                 hint="give one of them another name",
                 location=location,
             )
-        self.tasks[name] = TaskDeclaration(name, plain_options(options), location)
+        self.tasks[name] = TaskDeclaration(name, plain_options(options), location, parameters)
 
     def note(self, what: str, reason: str, location: Location) -> None:
         self.unreadable.append(Unreadable(what, reason, location))
@@ -129,9 +136,10 @@ class _ModuleReader:
         self._sdk: set[str] = set()
         self._bindings: set[int] = set()
         self._used: set[int] = set()
+        self._types: Mapping[str, Node] | None = None
 
     def read(self) -> None:
-        program = parse(self._module.name, self._module.source)
+        program = self._program = parse(self._module.name, self._module.source)
         if program.has_error:
             self._note(program, "this file", "it has syntax that capsule's own parser doesn't know")
             return
@@ -302,7 +310,19 @@ class _ModuleReader:
                 hint='task({ name: "example", ... }, fn)',
                 location=location,
             )
-        self._findings.add(name, options, location)
+        self._findings.add(name, options, location, self._parameters(given[1]) if len(given) == 2 else None)
+
+    def _parameters(self, function: Node) -> tuple[Parameter, ...] | None:
+        """Those of a function that is written out, or declared at the top level under the name given."""
+        function = unwrapped(function)
+        if function.type == "identifier":
+            named = _top_level_values(self._program).get(text(function))
+            if named is None:
+                return None
+            function = unwrapped(named)
+        if self._types is None:
+            self._types = declared_types(self._program)
+        return parameters_of(function, self._types)
 
     def _location(self, node: Node) -> Location:
         return Location(self._module.name, line(node))
@@ -356,9 +376,19 @@ def _find_plain_main(entry: Module, findings: _Findings) -> None:
     location = Location(entry.name, line(exported))
     main = functions.get("main")
     if main is not None and (main.type.endswith("function_declaration") or _is_function(main)):
-        findings.add("main", {}, location)
+        findings.add("main", {}, location, parameters_of(main, declared_types(program)))
     else:
         findings.note("`main`", "it is exported, and not as a plain function", location)
+
+
+def _top_level_values(program: Node) -> dict[str, Node]:
+    """Functions and variables that are declared at the top level, by name."""
+    found: dict[str, Node] = {}
+    for statement in program.named_children:
+        declaration = statement.child_by_field_name("declaration") if _exports(statement) else statement
+        if declaration is not None:
+            found.update(_declared_values(declaration))
+    return found
 
 
 def _exports(statement: Node) -> bool:

@@ -57,7 +57,7 @@ export const main = task({ name: "main", compute: 5_000_000 }, () => analyze([1]
 """
     )
     assert list(tasks) == ["main", "analyze_data"]
-    assert tasks["main"] == TaskDeclaration("main", {"compute": 5_000_000}, Location("main.ts", 8))
+    assert tasks["main"] == TaskDeclaration("main", {"compute": 5_000_000}, Location("main.ts", 8), ())
     assert tasks["analyze_data"].location == Location("main.ts", 3)
     assert tasks["analyze_data"].options == {
         "compute": "MEDIUM",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from capsule.errors import BuildError, Location
@@ -19,6 +19,7 @@ from capsule.frontend.declared import Unreadable, declared_tasks
 from capsule.frontend.spec import TaskDeclaration
 from capsule_python.literals import Constants, NotLiteral, evaluate, find_constants
 from capsule_python.modules import Closure, Module
+from capsule_python.parameters import parameters_of, rebound_names
 from capsule_python.sdk_names import SdkNames, sdk_names
 
 _NO_MAIN_HINT = """add a task to it:
@@ -61,7 +62,7 @@ def discover_tasks(closure: Closure, declared: Callable[[], str]) -> tuple[TaskD
             raise BuildError(
                 'no task named "main"', hint=_NO_MAIN_HINT, location=Location(closure.entry.file)
             )
-        main = TaskDeclaration("main", first.options, first.location)
+        main = replace(first, name="main")
     return (main, *tasks.values())
 
 
@@ -113,12 +114,12 @@ def _add(found: dict[str, _Found], task: _Found, unreadable: list[Unreadable]) -
 
 def _add_plain_main(entry: Module, found: dict[str, _Found], unreadable: list[Unreadable]) -> None:
     """A function ``main`` of the source is a task without options also when nothing decorates it."""
-    functions = []
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
     others = []
     for node, _ in _top_level(entry.parsed.tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if node.name == "main" and not node.decorator_list:
-                functions.append(node.lineno)
+                functions.append(node)
             elif node.name == "main":
                 others.append(node.lineno)
         elif "main" in _bound_names(node):
@@ -129,8 +130,10 @@ def _add_plain_main(entry: Module, found: dict[str, _Found], unreadable: list[Un
             Unreadable("`main`", "it is bound to something else than a plain function", location)
         )
     elif functions:
-        location = Location(entry.file, functions[0])
-        found["main"] = _Found(TaskDeclaration("main", {}, location), conditional=False)
+        location = Location(entry.file, functions[0].lineno)
+        assert entry.parsed.tree is not None
+        parameters = parameters_of(functions[0], rebound_names(entry.parsed.tree))
+        found["main"] = _Found(TaskDeclaration("main", {}, location, parameters), conditional=False)
 
 
 def _bound_names(node: ast.AST) -> Iterator[str]:
@@ -152,6 +155,7 @@ class _ModuleReader:
         self._module = module
         self._names = names
         self._constants: Constants | None = None
+        self._rebound: frozenset[str] | None = None
         self.unreadable: list[Unreadable] = []
 
     def read(self) -> Iterator[_Found]:
@@ -201,7 +205,10 @@ class _ModuleReader:
                 hint=f'write @task(name="{function.name}")',
                 location=location,
             )
-        return TaskDeclaration(name, options, location)
+        if self._rebound is None:
+            assert self._module.parsed.tree is not None
+            self._rebound = rebound_names(self._module.parsed.tree)
+        return TaskDeclaration(name, options, location, parameters_of(function, self._rebound))
 
     def _read_option(self, function: str, keyword: ast.keyword, options: dict[str, Any]) -> None:
         location = Location(self._module.file, keyword.value.lineno)

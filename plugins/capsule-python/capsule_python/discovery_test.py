@@ -123,7 +123,7 @@ def test_a_decorator_of_the_same_name_from_elsewhere_declares_nothing() -> None:
 
 def test_a_plain_main_is_a_task_without_options_also_beside_other_tasks() -> None:
     found = discover("from capsule import task\n@task(ram='1GB')\ndef other(): ...\nasync def main(): ...")
-    assert found["main"] == TaskDeclaration("main", {}, Location("main.py", 4))
+    assert found["main"] == TaskDeclaration("main", {}, Location("main.py", 4), ())
     assert discover("def main(): ...")["main"].options == {}
 
 
