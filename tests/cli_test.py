@@ -189,7 +189,7 @@ def test_a_word_that_an_annotation_does_not_take_runs_nothing(project, cli, said
     project.write("main.py", TYPED)
     said(
         cli("run", "main.py", "x"),
-        "main.py:4: the parameter 'n' of the task 'main' takes an integer, not 'x'",
+        "main.py:3: the parameter 'n' of the task 'main' takes an integer, not 'x'",
     )
 
 
