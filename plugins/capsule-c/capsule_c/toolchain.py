@@ -49,10 +49,25 @@ SAFE = ("-fno-gnu-inline-asm",)
 C_STANDARD = "-std=gnu23"
 CPP_STANDARD = ("-std=gnu++23", "-fno-exceptions")
 
-RUNTIME = ("end", "memory", "wasi_streams", "wasi_files", "program", "calls", "http", "yyjson")
+RUNTIME = (
+    "end",
+    "landing",
+    "wasi_streams",
+    "memory",
+    "wasi_files",
+    "json_powers",
+    "json_number",
+    "json_text",
+    "json_read",
+    "json_real",
+    "json_write",
+    "json_value",
+    "json_access",
+    "program",
+    "calls",
+    "http",
+)
 """The runtime's parts, in the order in which they are linked: `sdk/src/end.c` says why."""
-
-YYJSON = ("-DYYJSON_DISABLE_NON_STANDARD=1", "-DYYJSON_DISABLE_INCR_READER=1")
 
 _LARGEST_STATUS = 128
 """Beyond it are the signals of which the compiler's own children died."""
@@ -135,8 +150,8 @@ def sdk_folder() -> Path:
 
 
 def include_folders() -> tuple[Path, ...]:
-    """Where ``<capsule.h>`` and ``<yyjson.h>`` are."""
-    return (sdk_folder() / "include", sdk_folder() / "yyjson")
+    """Where ``<capsule.h>`` is."""
+    return (sdk_folder() / "include",)
 
 
 def ziglang_folder() -> Path | None:
@@ -176,7 +191,7 @@ def toolchain_versions() -> Mapping[str, str]:
 def runtime_digest() -> str:
     """A digest of the runtime's sources, the wrapper, and the flags."""
     digest = hashlib.sha256()
-    parts = (RECIPE, *TARGET, *SAFE, C_STANDARD, *CPP_STANDARD, *RUNTIME, *YYJSON, str(STACK))
+    parts = (RECIPE, *TARGET, *SAFE, C_STANDARD, *CPP_STANDARD, *RUNTIME, str(STACK))
     digest.update("\0".join(parts).encode())
     folder = sdk_folder()
     for path in [*sorted(folder.rglob("*.[ch]")), Path(__file__).parent / "world.wat"]:
@@ -206,8 +221,8 @@ def _build_runtime(toolchain: Toolchain, folder: Path) -> None:
         made = scratch / "made"
         made.mkdir()
         for part in RUNTIME:
-            source = sdk / ("yyjson" if part == "yyjson" else "src") / f"{part}.c"
-            command = ["cc", *TARGET, *SAFE, *YYJSON, C_STANDARD, "-Wno-pragma-once-outside-header"]
+            source = sdk / "src" / f"{part}.c"
+            command = ["cc", *TARGET, *SAFE, C_STANDARD]
             for path in (*include_folders(), sdk / "src"):
                 command += ["-isystem", str(path)]
             command += ["-c", source.name, "-o", str(made / f"{part}.o")]

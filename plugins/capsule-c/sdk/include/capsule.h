@@ -8,7 +8,7 @@
  *     }
  *
  * A task runs in a sandbox of its own, once: memory need not be freed, it goes with the sandbox.
- * JSON values are those of yyjson, whose whole interface is there. Text is UTF-8, ended by a NUL.
+ * Text is UTF-8, ended by a NUL.
  */
 #ifndef CAPSULE_H
 #define CAPSULE_H
@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <yyjson.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,9 +40,12 @@ extern "C" {
 #define CAPSULE_C_LINKAGE
 #endif
 
+/* A JSON value: a call's argument, a task's result, or a part of one. */
+typedef struct capsule_value capsule_value;
+
 /* What a task ends with: make it with one of the functions below, and return it. */
 typedef struct capsule_outcome {
-    yyjson_mut_val *result;
+    capsule_value *result;
     const char *message; /* NULL when there is a result */
     const char *error_type;
     const char *file;
@@ -54,17 +56,17 @@ typedef struct capsule_outcome {
 /* ---- Arguments ---------------------------------------------------------------------------- */
 
 /* The positional arguments, an array, and the named ones, an object. */
-yyjson_val *capsule_args(void);
-yyjson_val *capsule_kwargs(void);
+capsule_value *capsule_args(void);
+capsule_value *capsule_kwargs(void);
 
 /* How many positional arguments the call has. */
 size_t capsule_arg_count(void);
 
 /* The positional argument INDEX, from 0; NULL when the call has no such argument. */
-yyjson_val *capsule_arg(size_t index);
+capsule_value *capsule_arg(size_t index);
 
 /* The argument that was given by NAME; NULL when there is none. */
-yyjson_val *capsule_named(const char *name);
+capsule_value *capsule_named(const char *name);
 
 /*
  * The same with a type. Arguments from a command line are text: what reads numbers takes text that
@@ -82,43 +84,85 @@ bool capsule_named_bool(const char *name);
 
 /* ---- Values ------------------------------------------------------------------------------- */
 
-/* The document that holds the values below, for yyjson's own functions (yyjson_mut_obj_add_int...). */
-yyjson_mut_doc *capsule_document(void);
-
 /*
  * capsule_of(x) is x as a JSON value: from numbers, booleans, text, NULL, and JSON values themselves.
  * capsule_array(1, "two", x) and capsule_object("name", "Ada", "age", 36) are made of such values.
- * A key or a text is not copied: it has to stay as it is until the task has returned.
+ * A key or a text is not copied: it has to stay as it is until the task has returned. capsule_of_bytes copies,
+ * and capsule_of_json copies a value. A value is in one place: put somewhere once more, it is copied there.
  */
-yyjson_mut_val *capsule_of_long(int64_t value);
-yyjson_mut_val *capsule_of_unsigned(uint64_t value);
-yyjson_mut_val *capsule_of_double(double value);
-yyjson_mut_val *capsule_of_bool(bool value);
-yyjson_mut_val *capsule_of_string(const char *value);
-yyjson_mut_val *capsule_of_json(const yyjson_val *value);
-yyjson_mut_val *capsule_of_value(yyjson_mut_val *value);
-yyjson_mut_val *capsule_of_null(const void *value);
+capsule_value *capsule_of_long(int64_t value);
+capsule_value *capsule_of_unsigned(uint64_t value);
+capsule_value *capsule_of_double(double value);
+capsule_value *capsule_of_bool(bool value);
+capsule_value *capsule_of_string(const char *value);
+capsule_value *capsule_of_bytes(const char *text, size_t size);
+capsule_value *capsule_of_json(const capsule_value *value);
+capsule_value *capsule_of_value(capsule_value *value);
+capsule_value *capsule_of_null(const void *value);
 
 #define capsule_array(...) \
-    capsule_array_of(CAPSULE_COUNT(__VA_ARGS__), (yyjson_mut_val *[]){CAPSULE_EACH(__VA_ARGS__) NULL})
+    capsule_array_of(CAPSULE_COUNT(__VA_ARGS__), (capsule_value *[]){CAPSULE_EACH(__VA_ARGS__) NULL})
 #define capsule_object(...) \
-    capsule_object_of(CAPSULE_COUNT(__VA_ARGS__), (yyjson_mut_val *[]){CAPSULE_EACH(__VA_ARGS__) NULL})
+    capsule_object_of(CAPSULE_COUNT(__VA_ARGS__), (capsule_value *[]){CAPSULE_EACH(__VA_ARGS__) NULL})
 
 /* Adds to an array, or to an object; both return it. */
 #define capsule_append(ARRAY, X) capsule_append_value((ARRAY), capsule_of(X))
 #define capsule_put(OBJECT, KEY, X) capsule_put_value((OBJECT), (KEY), capsule_of(X))
-yyjson_mut_val *capsule_append_value(yyjson_mut_val *array, yyjson_mut_val *value);
-yyjson_mut_val *capsule_put_value(yyjson_mut_val *object, const char *key, yyjson_mut_val *value);
+capsule_value *capsule_append_value(capsule_value *array, capsule_value *value);
+capsule_value *capsule_put_value(capsule_value *object, const char *key, capsule_value *value);
 
 /* JSON text as a value, and a value as JSON text. NULL for what isn't JSON. */
-yyjson_val *capsule_parse(const char *text);
-const char *capsule_text(yyjson_mut_val *value);
+capsule_value *capsule_parse(const char *text);
+capsule_value *capsule_parse_bytes(const char *text, size_t size);
+const char *capsule_text(const capsule_value *value);
+
+/* ---- Looking into values: all of these take NULL too, and answer false, 0 or NULL ----------------- */
+
+bool capsule_is_null(const capsule_value *value);
+bool capsule_is_bool(const capsule_value *value);
+bool capsule_is_integer(const capsule_value *value); /* of 64 bits, with a sign or without */
+bool capsule_is_number(const capsule_value *value);
+bool capsule_is_string(const capsule_value *value);
+bool capsule_is_array(const capsule_value *value);
+bool capsule_is_object(const capsule_value *value);
+
+/* What it is, for messages: "null", "true", "false", "uint", "sint", "real", "string", "array", "object". */
+const char *capsule_type(const capsule_value *value);
+
+/* What is in it; 0, false or NULL when it is of another type. */
+bool capsule_as_bool(const capsule_value *value);
+int64_t capsule_as_long(const capsule_value *value);
+uint64_t capsule_as_unsigned(const capsule_value *value);
+double capsule_as_double(const capsule_value *value); /* of an integer too */
+const char *capsule_as_string(const capsule_value *value);
+
+/* How many items an array has, how many pairs an object, how many bytes a text. */
+size_t capsule_size(const capsule_value *value);
+
+/* An item of an array, from 0, and the first value under a key of an object; NULL when there is none. */
+capsule_value *capsule_at(const capsule_value *array, size_t index);
+capsule_value *capsule_get(const capsule_value *object, const char *key);
+
+/*
+ * Loops over an array, and over an object's keys and values, in their order:
+ *     capsule_each(item, array) { ... }
+ *     capsule_each_pair(key, value, object) { puts(capsule_as_string(key)); }
+ */
+#define capsule_each(ITEM, ARRAY) \
+    for (capsule_value *ITEM = capsule_first(ARRAY); ITEM != NULL; ITEM = capsule_next((ARRAY), ITEM))
+#define capsule_each_pair(KEY, VALUE, OBJECT)                                         \
+    for (capsule_value *KEY = capsule_first(OBJECT), *VALUE = capsule_behind(KEY); KEY != NULL; \
+         KEY = capsule_next((OBJECT), KEY), VALUE = capsule_behind(KEY))
+/* The first item or key, the one behind it or NULL, and the value behind a key. */
+capsule_value *capsule_first(const capsule_value *box);
+capsule_value *capsule_next(const capsule_value *box, const capsule_value *item);
+capsule_value *capsule_behind(const capsule_value *key);
 
 /* ---- Ending a task ------------------------------------------------------------------------ */
 
 /* The task's result, from anything that capsule_of takes. */
 #define capsule_return(X) capsule_return_value(capsule_of(X))
-capsule_outcome capsule_return_value(yyjson_mut_val *value);
+capsule_outcome capsule_return_value(capsule_value *value);
 capsule_outcome capsule_return_string(const char *text);
 capsule_outcome capsule_return_double(double number);
 capsule_outcome capsule_return_long(int64_t number);
@@ -136,10 +180,10 @@ capsule_outcome capsule_error_at(const char *file, int line, const char *functio
 /* What came of a task. `result` is NULL when it failed, `error_type` and `message` when it didn't. */
 typedef struct capsule_reply {
     bool success;
-    yyjson_val *result;
+    capsule_value *result;
     const char *error_type;
     const char *message;
-    yyjson_val *envelope; /* all of it; NULL when the task was refused */
+    capsule_value *envelope; /* all of it; NULL when the task was refused */
 } capsule_reply;
 
 /* A task that was started. */
@@ -153,14 +197,14 @@ typedef struct capsule_started {
 #define capsule_call(TASK, ...) capsule_wait(capsule_start(TASK __VA_OPT__(, ) __VA_ARGS__))
 /* capsule_start("add", 1, 2) doesn't wait; every task that was started is to be waited for once. */
 #define capsule_start(TASK, ...) capsule_start_values((TASK), capsule_array(__VA_ARGS__))
-capsule_started capsule_start_values(const char *task, yyjson_mut_val *arguments);
+capsule_started capsule_start_values(const char *task, capsule_value *arguments);
 capsule_reply capsule_wait(capsule_started task);
 
 /*
  * Runs a task once for each value of an array, side by side: its one argument. Returns as many
  * replies, in the same order.
  */
-capsule_reply *capsule_map(const char *task, yyjson_mut_val *items);
+capsule_reply *capsule_map(const char *task, capsule_value *items);
 
 /* ---- HTTP --------------------------------------------------------------------------------- */
 
@@ -183,7 +227,7 @@ typedef struct capsule_response {
     const char *url; /* after redirects */
     const char *body; /* with a NUL behind its last byte */
     size_t body_size;
-    yyjson_val *headers; /* [[name, value], ...] */
+    capsule_value *headers; /* [[name, value], ...] */
 } capsule_response;
 
 #ifdef __cplusplus
@@ -198,24 +242,26 @@ const char *capsule_header(const capsule_response *response, const char *name);
 
 /* ---- How the macros above work: not part of the interface ---------------------------------- */
 
-yyjson_mut_val *capsule_array_of(size_t count, yyjson_mut_val *const *values);
-yyjson_mut_val *capsule_object_of(size_t count, yyjson_mut_val *const *values);
+capsule_value *capsule_array_of(size_t count, capsule_value *const *values);
+capsule_value *capsule_object_of(size_t count, capsule_value *const *values);
+/* Adds a pair to an object that may have the key already. */
+void capsule_add_value(capsule_value *object, capsule_value *key, capsule_value *value);
 
 #ifdef __cplusplus
 } /* extern "C" */
 
-static inline yyjson_mut_val *capsule_of(bool x) { return capsule_of_bool(x); }
-static inline yyjson_mut_val *capsule_of(int x) { return capsule_of_long(x); }
-static inline yyjson_mut_val *capsule_of(long x) { return capsule_of_long(x); }
-static inline yyjson_mut_val *capsule_of(long long x) { return capsule_of_long(x); }
-static inline yyjson_mut_val *capsule_of(unsigned x) { return capsule_of_unsigned(x); }
-static inline yyjson_mut_val *capsule_of(unsigned long x) { return capsule_of_unsigned(x); }
-static inline yyjson_mut_val *capsule_of(unsigned long long x) { return capsule_of_unsigned(x); }
-static inline yyjson_mut_val *capsule_of(double x) { return capsule_of_double(x); }
-static inline yyjson_mut_val *capsule_of(const char *x) { return capsule_of_string(x); }
-static inline yyjson_mut_val *capsule_of(const yyjson_val *x) { return capsule_of_json(x); }
-static inline yyjson_mut_val *capsule_of(yyjson_mut_val *x) { return capsule_of_value(x); }
-static inline yyjson_mut_val *capsule_of(decltype(nullptr)) { return capsule_of_null(nullptr); }
+static inline capsule_value *capsule_of(bool x) { return capsule_of_bool(x); }
+static inline capsule_value *capsule_of(int x) { return capsule_of_long(x); }
+static inline capsule_value *capsule_of(long x) { return capsule_of_long(x); }
+static inline capsule_value *capsule_of(long long x) { return capsule_of_long(x); }
+static inline capsule_value *capsule_of(unsigned x) { return capsule_of_unsigned(x); }
+static inline capsule_value *capsule_of(unsigned long x) { return capsule_of_unsigned(x); }
+static inline capsule_value *capsule_of(unsigned long long x) { return capsule_of_unsigned(x); }
+static inline capsule_value *capsule_of(double x) { return capsule_of_double(x); }
+static inline capsule_value *capsule_of(const char *x) { return capsule_of_string(x); }
+static inline capsule_value *capsule_of(const capsule_value *x) { return capsule_of_json(x); }
+static inline capsule_value *capsule_of(capsule_value *x) { return capsule_of_value(x); }
+static inline capsule_value *capsule_of(decltype(nullptr)) { return capsule_of_null(nullptr); }
 #else
 #define capsule_of(X)                          \
     _Generic((X),                              \
@@ -235,9 +281,8 @@ static inline yyjson_mut_val *capsule_of(decltype(nullptr)) { return capsule_of_
         double: capsule_of_double,             \
         char *: capsule_of_string,             \
         const char *: capsule_of_string,       \
-        yyjson_val *: capsule_of_json,         \
-        const yyjson_val *: capsule_of_json,   \
-        yyjson_mut_val *: capsule_of_value,    \
+        const capsule_value *: capsule_of_json, \
+        capsule_value *: capsule_of_value,     \
         nullptr_t: capsule_of_null,            \
         void *: capsule_of_null)(X)
 #endif
@@ -256,5 +301,8 @@ static inline yyjson_mut_val *capsule_of(decltype(nullptr)) { return capsule_of_
 #define CAPSULE_EXPAND3(...) CAPSULE_EXPAND2(CAPSULE_EXPAND2(CAPSULE_EXPAND2(__VA_ARGS__)))
 #define CAPSULE_EXPAND2(...) CAPSULE_EXPAND1(CAPSULE_EXPAND1(CAPSULE_EXPAND1(__VA_ARGS__)))
 #define CAPSULE_EXPAND1(...) __VA_ARGS__
+
+/* The names that values had before: programs that use them go on working. */
+#include <yyjson.h>
 
 #endif

@@ -17,9 +17,6 @@ typedef struct {
     size_t size;
 } host_list;
 
-/* Where the next list from the host goes, if it fits: saves a copy. NULL after use. */
-void host_land(void *place, size_t size);
-
 /* A place with an alignment of 8 for results, and how to read a field of it. */
 typedef union {
     uint8_t bytes[112];
@@ -29,9 +26,6 @@ typedef union {
 
 /* What was printed and not handed to the host yet. Called before anything that may wait or end. */
 void host_flush(void);
-
-/* The module can't go on: prints a line to stderr and ends the sandbox. */
-_Noreturn void host_out_of_memory(size_t size);
 
 IMPORT("capsule:runtime/tasks@1.0.0", "start")
 void host_task_start(const char *task, size_t task_size, const char *arguments, size_t size, host_result *to);

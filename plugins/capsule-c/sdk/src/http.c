@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "host.h"
+#include "json.h"
 #include "program.h"
 
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -48,36 +49,28 @@ static char *decode(const char *text, size_t size, size_t *decoded) {
     return data;
 }
 
-static yyjson_mut_val *described(capsule_request request) {
-    yyjson_mut_doc *in = capsule_document();
-    yyjson_mut_val *made = yyjson_mut_obj(in);
-    yyjson_mut_obj_add_str(in, made, "method", request.method == NULL ? "GET" : request.method);
-    yyjson_mut_obj_add_str(in, made, "url", request.url == NULL ? "" : request.url);
-    yyjson_mut_val *headers = yyjson_mut_obj_add_arr(in, made, "headers");
+static capsule_value *described(capsule_request request) {
+    capsule_value *made = capsule_object(
+        "method", request.method == NULL ? "GET" : request.method, "url", request.url == NULL ? "" : request.url);
+    capsule_value *headers = capsule_array();
     for (const char *const *pair = request.headers; pair != NULL && pair[0] != NULL && pair[1] != NULL; pair += 2) {
-        yyjson_mut_val *header = yyjson_mut_arr_add_arr(in, headers);
-        yyjson_mut_arr_add_str(in, header, pair[0]);
-        yyjson_mut_arr_add_str(in, header, pair[1]);
+        capsule_append(headers, capsule_array(pair[0], pair[1]));
     }
-    if (request.body == NULL) {
-        yyjson_mut_obj_add_null(in, made, "body");
-    } else {
-        size_t size = request.body_size != 0 ? request.body_size : strlen(request.body);
-        yyjson_mut_obj_add_str(in, made, "body", encode(request.body, size));
+    capsule_put(made, "headers", headers);
+    char *body = NULL;
+    if (request.body != NULL) {
+        body = encode(request.body, request.body_size != 0 ? request.body_size : strlen(request.body));
     }
-    if (request.timeout > 0) {
-        yyjson_mut_obj_add_real(in, made, "timeout", request.timeout);
-    } else {
-        yyjson_mut_obj_add_null(in, made, "timeout");
-    }
-    yyjson_mut_obj_add_bool(in, made, "redirects", !request.no_redirects);
+    capsule_put(made, "body", body);
+    capsule_put(made, "timeout", request.timeout > 0 ? capsule_of(request.timeout) : capsule_of(NULL));
+    capsule_put(made, "redirects", (bool)!request.no_redirects);
     return made;
 }
 
 capsule_response capsule_http_send(capsule_request request) {
     size_t size;
     const char *reason = "";
-    char *text = program_write(described(request), &size, &reason);
+    char *text = json_write(described(request), &size, &reason);
     if (text == NULL) {
         return (capsule_response){.error = "invalid-request", .message = reason};
     }
@@ -92,24 +85,22 @@ capsule_response capsule_http_send(capsule_request request) {
             .message = program_copy(FIELD(result, char *, 8), FIELD(result, uint32_t, 12)),
         };
     }
-    yyjson_val *answer = program_read(FIELD(result, char *, 4), FIELD(result, uint32_t, 8));
-    yyjson_val *body = yyjson_obj_get(answer, "body");
+    capsule_value *answer = program_read(FIELD(result, char *, 4), FIELD(result, uint32_t, 8));
+    capsule_value *body = capsule_get(answer, "body");
     capsule_response response = {
-        .status = yyjson_get_int(yyjson_obj_get(answer, "status")),
-        .url = yyjson_get_str(yyjson_obj_get(answer, "url")),
-        .headers = yyjson_obj_get(answer, "headers"),
+        .status = (int)capsule_as_long(capsule_get(answer, "status")),
+        .url = capsule_as_string(capsule_get(answer, "url")),
+        .headers = capsule_get(answer, "headers"),
     };
-    response.body = decode(yyjson_is_str(body) ? yyjson_get_str(body) : "", yyjson_get_len(body), &response.body_size);
+    response.body = decode(capsule_is_string(body) ? capsule_as_string(body) : "", capsule_size(body), &response.body_size);
     return response;
 }
 
 const char *capsule_header(const capsule_response *response, const char *name) {
-    size_t index, count;
-    yyjson_val *header;
-    yyjson_arr_foreach(response->headers, index, count, header) {
-        const char *found = yyjson_get_str(yyjson_arr_get(header, 0));
+    capsule_each(header, response->headers) {
+        const char *found = capsule_as_string(capsule_at(header, 0));
         if (found != NULL && strcasecmp(found, name) == 0) {
-            return yyjson_get_str(yyjson_arr_get(header, 1));
+            return capsule_as_string(capsule_at(header, 1));
         }
     }
     return NULL;

@@ -5,20 +5,13 @@
 #include <string.h>
 
 #include "host.h"
+#include "json.h"
 #include "program.h"
 
-static yyjson_mut_doc *document;
-static yyjson_val *arguments, *named;
+static capsule_value *arguments, *named;
 static char *complaint; /* the first argument that was not what the task asked for */
 
-yyjson_mut_doc *capsule_document(void) {
-    if (document == NULL) {
-        document = yyjson_mut_doc_new(NULL);
-    }
-    return document;
-}
-
-/* ---- Text and values ---- */
+/* ---- Text ---- */
 
 char *program_copy(const char *text, size_t size) {
     char *copy = malloc(size + 1);
@@ -27,80 +20,18 @@ char *program_copy(const char *text, size_t size) {
     return copy;
 }
 
-yyjson_val *program_read(const char *text, size_t size) {
-    yyjson_doc *read = yyjson_read(text, size, YYJSON_READ_NOFLAG);
+capsule_value *program_read(const char *text, size_t size) {
+    capsule_value *read = json_read(text, size);
     if (read == NULL) {
         fputs("the host sent text that is not JSON\n", stderr);
         abort();
     }
-    return yyjson_doc_get_root(read);
+    return read;
 }
 
-char *program_write(yyjson_mut_val *value, size_t *size, const char **reason) {
-    yyjson_write_err error;
-    char *text = yyjson_mut_val_write_opts(value, YYJSON_WRITE_NOFLAG, NULL, size, &error);
-    if (text == NULL && reason != NULL) {
-        *reason = error.msg;
-    }
-    return text;
-}
-
-yyjson_val *capsule_parse(const char *text) {
-    yyjson_doc *read = yyjson_read(text, strlen(text), YYJSON_READ_NOFLAG);
-    return read == NULL ? NULL : yyjson_doc_get_root(read);
-}
-
-const char *capsule_text(yyjson_mut_val *value) {
-    return program_write(value, NULL, NULL);
-}
-
-yyjson_mut_val *capsule_of_long(int64_t value) { return yyjson_mut_sint(capsule_document(), value); }
-yyjson_mut_val *capsule_of_unsigned(uint64_t value) { return yyjson_mut_uint(capsule_document(), value); }
-yyjson_mut_val *capsule_of_double(double value) { return yyjson_mut_real(capsule_document(), value); }
-yyjson_mut_val *capsule_of_bool(bool value) { return yyjson_mut_bool(capsule_document(), value); }
-yyjson_mut_val *capsule_of_null(const void *value) { return yyjson_mut_null(capsule_document()); }
-
-yyjson_mut_val *capsule_of_string(const char *value) {
-    return value == NULL ? capsule_of_null(NULL) : yyjson_mut_str(capsule_document(), value);
-}
-
-yyjson_mut_val *capsule_of_json(const yyjson_val *value) {
-    return value == NULL ? capsule_of_null(NULL) : yyjson_val_mut_copy(capsule_document(), (yyjson_val *)value);
-}
-
-/* A value can be in one place only: one that may be somewhere already is copied. */
-yyjson_mut_val *capsule_of_value(yyjson_mut_val *value) {
-    if (value == NULL) {
-        return capsule_of_null(NULL);
-    }
-    return value->next == NULL ? value : yyjson_mut_val_mut_copy(capsule_document(), value);
-}
-
-yyjson_mut_val *capsule_append_value(yyjson_mut_val *array, yyjson_mut_val *value) {
-    yyjson_mut_arr_append(array, value);
-    return array;
-}
-
-yyjson_mut_val *capsule_put_value(yyjson_mut_val *object, const char *key, yyjson_mut_val *value) {
-    yyjson_mut_obj_put(object, yyjson_mut_str(capsule_document(), key), value);
-    return object;
-}
-
-yyjson_mut_val *capsule_array_of(size_t count, yyjson_mut_val *const *values) {
-    yyjson_mut_val *array = yyjson_mut_arr(capsule_document());
-    for (size_t i = 0; i < count; i++) {
-        yyjson_mut_arr_append(array, values[i]);
-    }
-    return array;
-}
-
-yyjson_mut_val *capsule_object_of(size_t count, yyjson_mut_val *const *values) {
-    yyjson_mut_val *object = yyjson_mut_obj(capsule_document());
-    for (size_t i = 0; i + 1 < count; i += 2) {
-        yyjson_mut_obj_put(object, values[i], values[i + 1]);
-    }
-    return object;
-}
+capsule_value *capsule_parse(const char *text) { return json_read(text, strlen(text)); }
+capsule_value *capsule_parse_bytes(const char *text, size_t size) { return json_read(text, size); }
+const char *capsule_text(const capsule_value *value) { return json_write(value, NULL, NULL); }
 
 /* ---- Arguments ---- */
 
@@ -115,21 +46,21 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
     }
 }
 
-yyjson_val *capsule_args(void) { return arguments; }
-yyjson_val *capsule_kwargs(void) { return named; }
-size_t capsule_arg_count(void) { return yyjson_arr_size(arguments); }
-yyjson_val *capsule_arg(size_t index) { return yyjson_arr_get(arguments, index); }
-yyjson_val *capsule_named(const char *name) { return yyjson_obj_get(named, name); }
+capsule_value *capsule_args(void) { return arguments; }
+capsule_value *capsule_kwargs(void) { return named; }
+size_t capsule_arg_count(void) { return capsule_size(arguments); }
+capsule_value *capsule_arg(size_t index) { return capsule_at(arguments, index); }
+capsule_value *capsule_named(const char *name) { return capsule_get(named, name); }
 
 /* An argument, and how to call it: by its name, or by its number from 1. */
 typedef struct {
-    yyjson_val *value;
+    capsule_value *value;
     const char *name;
     size_t number;
 } argument;
 
 static void wrong(argument given, const char *expected) {
-    const char *found = given.value == NULL ? "nothing" : yyjson_get_type_desc(given.value);
+    const char *found = given.value == NULL ? "nothing" : capsule_type(given.value);
     if (given.name != NULL) {
         complain("the argument %s: expected %s, got %s", given.name, expected, found);
     } else {
@@ -138,18 +69,18 @@ static void wrong(argument given, const char *expected) {
 }
 
 static const char *as_string(argument given) {
-    if (!yyjson_is_str(given.value)) {
+    if (!capsule_is_string(given.value)) {
         wrong(given, "a string");
         return "";
     }
-    return yyjson_get_str(given.value);
+    return capsule_as_string(given.value);
 }
 
 static double as_double(argument given) {
-    if (yyjson_is_num(given.value)) {
-        return yyjson_get_num(given.value);
+    if (capsule_is_number(given.value)) {
+        return capsule_as_double(given.value);
     }
-    const char *text = yyjson_get_str(given.value);
+    const char *text = capsule_as_string(given.value);
     char *end = NULL;
     double number = text == NULL ? 0 : strtod(text, &end);
     if (text == NULL || *text == '\0' || *end != '\0') {
@@ -160,27 +91,20 @@ static double as_double(argument given) {
 }
 
 static int64_t as_long(argument given) {
-    if (yyjson_is_sint(given.value)) {
-        return yyjson_get_sint(given.value);
+    const char *text = capsule_as_string(given.value);
+    const capsule_value *number = text == NULL ? given.value : capsule_parse(text);
+    bool large = capsule_as_long(number) < 0 && *capsule_type(number) == 'u';
+    if (!capsule_is_integer(number) || large) {
+        wrong(given, "an integer of 64 bits");
+        return 0;
     }
-    if (yyjson_is_uint(given.value) && yyjson_get_uint(given.value) <= INT64_MAX) {
-        return (int64_t)yyjson_get_uint(given.value);
-    }
-    yyjson_val *read = yyjson_is_str(given.value) ? capsule_parse(yyjson_get_str(given.value)) : NULL;
-    if (yyjson_is_int(read)) {
-        given.value = read;
-        return as_long(given);
-    }
-    wrong(given, "an integer of 64 bits");
-    return 0;
+    return capsule_as_long(number);
 }
 
 static bool as_bool(argument given) {
-    if (yyjson_is_bool(given.value)) {
-        return yyjson_get_bool(given.value);
-    }
-    if (yyjson_equals_str(given.value, "true") || yyjson_equals_str(given.value, "false")) {
-        return yyjson_equals_str(given.value, "true");
+    const char *text = capsule_as_string(given.value);
+    if (capsule_is_bool(given.value) || (text != NULL && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))) {
+        return text == NULL ? capsule_as_bool(given.value) : *text == 't';
     }
     wrong(given, "true or false");
     return false;
@@ -200,7 +124,7 @@ bool capsule_named_bool(const char *name) { return as_bool(NAMED(name)); }
 
 /* ---- Outcomes ---- */
 
-capsule_outcome capsule_return_value(yyjson_mut_val *value) {
+capsule_outcome capsule_return_value(capsule_value *value) {
     return (capsule_outcome){.result = value == NULL ? capsule_of_null(NULL) : value};
 }
 
@@ -211,7 +135,7 @@ capsule_outcome capsule_return_bool(bool truth) { return capsule_return_value(ca
 capsule_outcome capsule_return_null(void) { return capsule_return_value(NULL); }
 
 capsule_outcome capsule_return_json(const char *text) {
-    yyjson_val *value = capsule_parse(text);
+    capsule_value *value = capsule_parse(text);
     if (value == NULL) {
         return (capsule_outcome){.message = "capsule_return_json: the text is not JSON", .error_type = "task_error"};
     }
@@ -233,18 +157,15 @@ capsule_outcome capsule_error_at(const char *file, int line, const char *functio
 
 /* ---- The call ---- */
 
-static yyjson_mut_val *failure(capsule_outcome outcome) {
-    yyjson_mut_doc *in = capsule_document();
-    yyjson_mut_val *error = yyjson_mut_obj(in);
-    yyjson_mut_obj_add_str(in, error, "error_type", outcome.error_type);
-    yyjson_mut_obj_add_str(in, error, "message", outcome.message);
+static capsule_value *failure(capsule_outcome outcome) {
+    capsule_value *error = capsule_object("error_type", outcome.error_type, "message", outcome.message);
     char *where;
     static const char prefix[] = "capsule_task_";
     if (outcome.file != NULL) {
         const char *function = outcome.function;
         function += strncmp(function, prefix, sizeof prefix - 1) == 0 ? sizeof prefix - 1 : 0;
         if (asprintf(&where, "%s:%d: in %s: %s", outcome.file, outcome.line, function, outcome.message) >= 0) {
-            yyjson_mut_obj_add_str(in, error, "traceback", where);
+            capsule_put(error, "traceback", where);
         }
     }
     return error;
@@ -263,12 +184,6 @@ static capsule_outcome invoke(const char *name) {
     return (capsule_outcome){.message = "the program has no such task", .error_type = "invalid_call"};
 }
 
-static yyjson_mut_val *answer(const char *key, yyjson_mut_val *value) {
-    yyjson_mut_val *object = yyjson_mut_obj(capsule_document());
-    yyjson_mut_obj_add(object, yyjson_mut_str(capsule_document(), key), value);
-    return object;
-}
-
 /* Numbers that JSON doesn't have, or bytes that are no text. */
 static char *unwritable(const char *reason, size_t *size) {
     char *message;
@@ -276,18 +191,18 @@ static char *unwritable(const char *reason, size_t *size) {
         abort();
     }
     capsule_outcome outcome = {.message = message, .error_type = "task_error"};
-    return program_write(answer("error", failure(outcome)), size, NULL);
+    return json_write(capsule_object("error", failure(outcome)), size, NULL);
 }
 
 __attribute__((export_name("run"))) const host_list *run(const char *call, size_t size) {
     static host_list text;
-    yyjson_val *parsed = program_read(call, size);
-    arguments = yyjson_obj_get(parsed, "args");
-    named = yyjson_obj_get(parsed, "kwargs");
-    capsule_outcome outcome = invoke(yyjson_get_str(yyjson_obj_get(parsed, "task")));
+    capsule_value *parsed = program_read(call, size);
+    arguments = capsule_get(parsed, "args");
+    named = capsule_get(parsed, "kwargs");
+    capsule_outcome outcome = invoke(capsule_as_string(capsule_get(parsed, "task")));
     const char *reason = "unknown";
-    yyjson_mut_val *made = outcome.message != NULL ? answer("error", failure(outcome)) : answer("result", outcome.result);
-    text.data = program_write(made, &text.size, &reason);
+    capsule_value *made = outcome.message != NULL ? capsule_object("error", failure(outcome)) : capsule_object("result", outcome.result);
+    text.data = json_write(made, &text.size, &reason);
     if (text.data == NULL) {
         text.data = unwritable(reason, &text.size);
     }

@@ -12,9 +12,7 @@ typedef struct {
 extern const capsule_task capsule_tasks[];
 
 /* The value of JSON text that came from the host. Ends the sandbox when it is none. */
-yyjson_val *program_read(const char *text, size_t size);
-/* JSON text of a value; NULL, with the reason, when it can't be written. */
-char *program_write(yyjson_mut_val *value, size_t *size, const char **reason);
+capsule_value *program_read(const char *text, size_t size);
 /* Text with a NUL behind it. */
 char *program_copy(const char *text, size_t size);
 

@@ -9,6 +9,7 @@
 #include <wasi/api.h>
 
 #include "host.h"
+#include "landing.h"
 #include "streams.h"
 
 #define WASI(NAME) __imported_wasi_snapshot_preview1_##NAME
