@@ -1,6 +1,7 @@
 /* Numbers: integers of 64 bits exactly, everything else as the nearest double. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "json.h"
 #include "json_power.h"
@@ -18,6 +19,34 @@ static const double TENS[EXACT_TENS + 1] = {
 
 static inline bool is_digit(uint8_t byte) {
     return (uint8_t)(byte - '0') <= 9;
+}
+
+/* Adds digits to a number. How many there are tells whether it went over its end. */
+static inline uint8_t *add_digits(uint8_t *at, uint64_t *number) {
+    uint64_t sum = *number;
+    for (uint32_t digit; (digit = *at - (uint32_t)'0') <= 9; at++) {
+        sum = sum * 10 + digit;
+    }
+    *number = sum;
+    return at;
+}
+
+/* The same, where there may be many of them: by eight, and by one. */
+static inline uint8_t *add_many(uint8_t *at, uint64_t *number) {
+    for (;;) {
+        uint64_t eight;
+        memcpy(&eight, at, sizeof eight);
+        eight ^= UINT64_C(0x3030303030303030);
+        /* Now a byte is a digit when it is below 10: then adding 118 doesn't reach its highest bit. */
+        if (((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080)) {
+            return add_digits(at, number);
+        }
+        /* Pairs of digits, then pairs of pairs; the first digit is in the lowest byte. */
+        eight = (eight * 10 + (eight >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+        eight = (eight * 100 + (eight >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+        *number = *number * 100000000 + (uint32_t)(eight * 10000 + (eight >> 32));
+        at += 8;
+    }
 }
 
 /*
@@ -102,9 +131,7 @@ uint8_t *json_read_number(uint8_t *at, capsule_value *into) {
     bool minus = *at == '-';
     uint8_t *start = at += minus;
     uint64_t digits = 0;
-    for (; is_digit(*at); at++) {
-        digits = digits * 10 + (*at - '0');
-    }
+    at = add_digits(at, &digits);
     size_t count = at - start;
     if (count == 0 || (*start == '0' && count > 1)) {
         return NULL;
@@ -122,9 +149,7 @@ uint8_t *json_read_number(uint8_t *at, capsule_value *into) {
         size_t point = 0;
         if (*at == '.') {
             uint8_t *behind = ++at;
-            for (; is_digit(*at); at++) {
-                digits = digits * 10 + (*at - '0');
-            }
+            at = add_many(at, &digits);
             point = at - behind;
             if (point == 0) {
                 return NULL;

@@ -12,14 +12,14 @@
 
 #define PADDING 17 /* a NUL, and what a block that begins there reads */
 #define FEWEST 16
-#define BYTES_PER_VALUE 12 /* a guess; there is more memory when it was wrong */
+#define BYTES_PER_VALUE 8 /* a guess; there is more memory when it was wrong */
 #define SIZE ((int32_t)sizeof(capsule_value))
 
 typedef struct {
     capsule_value *values, *free, *end;
     capsule_value *box;  /* the innermost array or object that is open; NULL outside of all */
     capsule_value *last; /* what was placed last in it */
-    uint32_t count;      /* items in it, or keys and values */
+    uint32_t count;      /* items in it, or pairs */
 } reading;
 
 static void grow(reading *in) {
@@ -61,9 +61,7 @@ static void close(reading *in) {
     } else {
         box->last = 0;
     }
-    if ((box->tag & JSON_KIND) == JSON_OBJECT) {
-        count /= 2;
-    } else if (count == 0 || (uint32_t)(in->last - first) == count - 1) {
+    if ((box->tag & JSON_KIND) == JSON_ARRAY && (count == 0 || (uint32_t)(in->last - first) == count - 1)) {
         box->tag |= JSON_FLAT;
     }
     box->count = count;
@@ -108,47 +106,61 @@ static inline uint8_t *scalar(uint8_t *at, capsule_value *into) {
     }
 }
 
+static inline bool is_object(const capsule_value *box) {
+    return (box->tag & JSON_KIND) == JSON_OBJECT;
+}
+
+/* A key and the colon behind it. */
+static inline uint8_t *key(uint8_t *at, capsule_value *into) {
+    if (*at != '"') {
+        return NULL;
+    }
+    into->tag = JSON_TEXT | JSON_PLACED;
+    into->next = SIZE;
+    at = short_text(at + 1, into);
+    if (at == NULL) {
+        return NULL;
+    }
+    at = *at == ':' ? at : blank(at);
+    return *at == ':' ? blank(at + 1) : NULL;
+}
+
 /* The whole text up to its NUL; NULL for what isn't a document. */
 static uint8_t *document(reading *in, uint8_t *at) {
-    for (;;) {
-        /* A value or, in an object, a key. */
-        at = blank(at);
-        if (in->free == in->end) {
+    for (at = blank(at);; at = blank(at + 1)) {
+        if (in->end - in->free < 2) {
             grow(in);
         }
         capsule_value *made = in->free;
-        bool object = in->box != NULL && (in->box->tag & JSON_KIND) == JSON_OBJECT;
-        if (object && in->count % 2 == 0 && *at != '"') {
-            return NULL;
+        if (in->box != NULL && is_object(in->box)) {
+            at = key(at, made++);
+            if (at == NULL) {
+                return NULL;
+            }
         }
-        in->free++;
+        in->free = made + 1;
+        in->last = made;
+        in->count++;
         if (*at == '[' || *at == '{') {
-            bool array = *at == '[';
-            in->count++;
-            in->last = made;
-            open(in, made, array ? JSON_ARRAY : JSON_OBJECT);
-            at = blank(at + 1);
-            if (*at != (array ? ']' : '}')) {
+            uint8_t kind = *at == '[' ? JSON_ARRAY : JSON_OBJECT;
+            open(in, made, kind);
+            uint8_t *inside = blank(at + 1);
+            if (*inside != (kind == JSON_ARRAY ? ']' : '}')) {
                 continue;
             }
+            at = inside;
         } else {
             at = scalar(at, made);
             if (at == NULL) {
                 return NULL;
             }
-            in->last = made;
-            in->count++;
-            at = *at == ',' ? at : blank(at);
-            if (object && in->count % 2 == 1) {
-                if (*at++ != ':') {
-                    return NULL;
-                }
-                continue;
+            if (*at != ',') {
+                at = blank(at);
             }
         }
         /* Behind a value: what it is in goes on, or ends. */
         while (in->box != NULL && *at != ',') {
-            if (*at != ((in->box->tag & JSON_KIND) == JSON_ARRAY ? ']' : '}')) {
+            if (*at != (is_object(in->box) ? '}' : ']')) {
                 return NULL;
             }
             close(in);
@@ -157,7 +169,6 @@ static uint8_t *document(reading *in, uint8_t *at) {
         if (in->box == NULL) {
             return at;
         }
-        at++;
     }
 }
 

@@ -73,7 +73,7 @@ static inline const uint8_t *copy_plain(char **to, const uint8_t *at, const uint
 /* A character beyond ASCII at the end of a text, which may not have the four bytes that are looked at. */
 static inline const uint8_t *copy_last(char **to, const uint8_t *at, const uint8_t *end) {
     uint8_t four[4] = {0};
-    memcpy(four, at, end - at);
+    memcpy(four, at, end - at < 4 ? end - at : 4);
     unsigned size = character_size(four);
     memcpy(*to, four, 4);
     *to += size;
@@ -91,10 +91,10 @@ static char *write_text(output *out, char *to, const char *text, size_t size) {
             to = room(out, to, end - at);
             continue;
         }
-        while (end - at >= 4 && *at >= 0x80) {
-            unsigned bytes = character_size(at);
+        while (end - at >= 4) {
+            unsigned bytes = *at < 0x80 ? at[1] >= 0x80 && !byte_special(*at) : character_size(at);
             if (bytes == 0) {
-                return NULL;
+                break;
             }
             memcpy(to, at, 4);
             to += bytes;
