@@ -6,8 +6,8 @@
 #include <string.h>
 
 CAPSULE_TASK(count, "compute=HIGH", "allowed_hosts=") {
-    yyjson_val *range = capsule_arg(0);
-    int64_t from = yyjson_get_sint(yyjson_arr_get(range, 0)), to = yyjson_get_sint(yyjson_arr_get(range, 1));
+    capsule_value *range = capsule_arg(0);
+    int64_t from = capsule_as_long(capsule_at(range, 0)), to = capsule_as_long(capsule_at(range, 1));
     char *composite = calloc((size_t)(to - from), 1);
     for (int64_t n = 2; n * n < to; n++) {
         int64_t first = (from + n - 1) / n * n;
@@ -28,7 +28,7 @@ CAPSULE_TASK(main, "compute=LOW", "allowed_hosts=") {
     if (limit < 2 || parts < 1 || parts > 100) {
         return capsule_error("from 2 on, in 1 to 100 parts");
     }
-    yyjson_mut_val *ranges = capsule_array();
+    capsule_value *ranges = capsule_array();
     for (int64_t part = 0; part < parts; part++) {
         capsule_append(ranges, capsule_array(limit * part / parts, limit * (part + 1) / parts));
     }
@@ -38,7 +38,7 @@ CAPSULE_TASK(main, "compute=LOW", "allowed_hosts=") {
         if (!replies[part].success) {
             return capsule_error("part %d: %s", (int)part, replies[part].message);
         }
-        primes += yyjson_get_sint(replies[part].result);
+        primes += capsule_as_long(replies[part].result);
     }
     return capsule_return(capsule_object("limit", limit, "primes", primes));
 }

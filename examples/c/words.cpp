@@ -26,9 +26,9 @@ CAPSULE_TASK(main, "compute=MEDIUM", "allowed_files=./data:ro", "allowed_hosts="
     }
     std::vector<std::pair<std::string, int>> sorted(counts.begin(), counts.end());
     std::stable_sort(sorted.begin(), sorted.end(), [](auto &a, auto &b) { return a.second > b.second; });
-    yyjson_mut_val *top = capsule_object();
+    capsule_value *top = capsule_object();
     for (size_t i = 0; i < sorted.size() && i < 3; i++) {
-        yyjson_mut_obj_add_int(capsule_document(), top, sorted[i].first.c_str(), sorted[i].second);
+        capsule_put(top, sorted[i].first.c_str(), sorted[i].second);
     }
     // Texts are not copied into values: this one is written while the map is still there.
     return capsule_return_json(capsule_text(top));

@@ -1,4 +1,4 @@
-"""The SDK's JSON, as sandboxes have it, beside Python's: the same documents, the same numbers, the same refusals."""
+"""The SDK's JSON, as sandboxes have it, beside Python's: the same documents, numbers and refusals."""
 
 import json
 import math
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import wasmtime
+from capsule_c.toolchain import C_STANDARD, FIRST_SECONDS, TARGET, find_toolchain, include_folders, sdk_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsule.build.pipeline import BuildHost
-from capsule_c.toolchain import C_STANDARD, FIRST_SECONDS, TARGET, find_toolchain, include_folders, sdk_folder
 
 PARTS = ("powers", "number", "text", "read", "real", "write", "value", "access")
 EXAMPLES = settings(max_examples=300, deadline=None)
@@ -133,10 +133,13 @@ def refused_by_python(text: bytes) -> bool:
 SEEDS = [
     b'{"a": [1, -2.5e-3, true, false, null, "x\\n\\u00e9\\ud83d\\ude00"], "b": {"c": {}, "d": []}}',
     '["é中😀", "a text of more than sixteen bytes, \\" and \\\\ in it, é中😀 behind them"]'.encode(),
-    b"[18446744073709551615, 18446744073709551616, -9223372036854775808, -9223372036854775809, 1e308, 1e309]",
-    b' [ 0 , -0 , 0.0 , -0.0 , 10 , 1E+2 , 1e-400 , "\\ud800" , "\\udc00\\ud800" ] ',
+    b"[18446744073709551615, 18446744073709551616, -9223372036854775808, -9223372036854775809, 1e308]",
+    b' [ 0 , -0 , 0.0 , -0.0 , 10 , 1E+2 , 1e-400 , "\\ud7ff\\ue000" ] ',
+    b'["\\ud800", 1e309]',
 ]
-SCRAPS = st.sampled_from([b"", *b'[]{},:"\\-+.eEu0129afntl \t\n\x00\x1f\x7f\x80\xbf\xc0\xc2\xe0\xed\xf0\xf4\xff'])
+SCRAPS = st.sampled_from(
+    [b"", *b'[]{},:"\\-+.eEu0129afntl \t\n\x00\x1f\x7f\x80\xbf\xc0\xc2\xe0\xed\xf0\xf4\xff']
+)
 
 
 @st.composite
@@ -314,7 +317,9 @@ def test_text_at_the_end_of_memory_is_written(module):
         assert json.loads(fresh.print(value)) == data.decode()
 
 
-@pytest.mark.parametrize("text", [b"[" * 300_000 + b"]" * 300_000, b'{"a":' * 200_000 + b"0" + b"}" * 200_000])
+@pytest.mark.parametrize(
+    "text", [b"[" * 300_000 + b"]" * 300_000, b'{"a":' * 200_000 + b"0" + b"}" * 200_000]
+)
 def test_nesting_costs_no_stack(module, text):
     fresh = Json(module)
     value = fresh.parse(text)

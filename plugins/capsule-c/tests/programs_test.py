@@ -3,6 +3,7 @@
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -243,8 +244,56 @@ def test_c_plus_plus_with_its_library(project):
         std::vector<int> v{3, 1, 2};
         std::sort(v.begin(), v.end());
         std::string s = "sorted";
-        yyjson_mut_val *list = capsule_array(v[0], v[1], 2.5, true, nullptr);
+        capsule_value *list = capsule_array(v[0], v[1], 2.5, true, nullptr);
         return capsule_return(capsule_object("text", s.c_str(), "list", list));
     }
     """
     assert project.run(text, file="main.cpp").unwrap() == {"text": "sorted", "list": [1, 2, 2.5, True, None]}
+
+
+def test_values_are_looked_into_looped_over_and_changed(project):
+    assert project.program("json.c").unwrap() == {
+        "items": 7,
+        "at": [-20, 10, 3.5, 10, "x", True],
+        "behind the end": None,
+        "types": ["uint", "sint", "real", "string", "true", "null", "object"],
+        "pairs": [["a", True], ["b", False], ["b", False]],
+        "first of two": 1,
+        "put": {"a": [10, -20, 3.5, "x", True, None, {}], "b": 3, "c": []},
+        "NULL is nothing": None,
+        "twice": [[1, 2, [1, 2]], [1]],
+        "into itself": [1, 2, [1, 2]],
+        "scattered": [1, 2, 3, None],
+        "grown": [2, [], 4],
+    }
+
+
+def test_an_item_of_a_list_of_numbers_is_found_at_once(project):
+    assert project.program("json.c", task="many").unwrap() == sum(range(300_000))
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_programs_written_with_the_names_of_yyjson_go_on_working(project, language):
+    text = (Path(__file__).parent / "programs/old_names.c").read_text()
+    given = {"numbers": [1, 2, -10], "text": "x"}
+    assert project.run(text, given, file=f"main.{language}").unwrap() == {
+        "sum": 2**64 - 6,
+        "text": "x",
+        "keys": ["numbers", True, "text", False],
+        "again": [1, 2, -10],
+        "null": None,
+        "written": True,
+        "real": 1.5,
+        "document": '"root"',
+    }
+
+
+def test_a_program_that_brings_its_own_yyjson_gets_that(project):
+    project.write({"lib/yyjson.h": "#define MINE 7\n"})
+    text = """
+    // capsule: include = ["lib"]
+    #include <capsule.h>
+    #include <yyjson.h>
+    CAPSULE_TASK(main) { return capsule_return(MINE); }
+    """
+    assert project.run(text).unwrap() == 7

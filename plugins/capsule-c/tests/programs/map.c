@@ -1,12 +1,12 @@
 #include <capsule.h>
 
 CAPSULE_TASK(main) {
-    yyjson_mut_val *numbers = capsule_array();
+    capsule_value *numbers = capsule_array();
     for (int i = 0; i < 8; i++) {
         capsule_append(numbers, i);
     }
     capsule_reply *replies = capsule_map("square", numbers);
-    yyjson_mut_val *squares = capsule_array();
+    capsule_value *squares = capsule_array();
     for (int i = 0; i < 8; i++) {
         if (!replies[i].success) {
             return capsule_error("%s", replies[i].message);
