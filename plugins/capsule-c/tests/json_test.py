@@ -61,7 +61,9 @@ def module(user_cache, tmp_path_factory):
     command = ["cc", *TARGET, C_STANDARD, "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
     command += [f"-I{path}" for path in (*include_folders(), source)]
     command += [str(source / f"json_{part}.c") for part in PARTS]
-    command += [str(Path(__file__).parent / "json_driver.c"), "-o", str(scratch / "json.wasm")]
+    # The compiler reads its own folders and the one it works in, and no other.
+    (scratch / "driver.c").write_text((Path(__file__).parent / "json_driver.c").read_text())
+    command += ["driver.c", "-o", str(scratch / "json.wasm")]
     done = toolchain.run(command, cwd=scratch, scratch=scratch, timeout=FIRST_SECONDS)
     assert done.status == 0, done.output
     return (scratch / "json.wasm").read_bytes()
