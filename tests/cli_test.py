@@ -10,6 +10,9 @@ import time
 
 import pytest
 
+from capsule import run_sync
+from capsule.errors import UsageError
+
 NOISY = """
     import sys
     from capsule import task
@@ -164,6 +167,21 @@ def test_large_arguments_and_results_pass_through_a_file(echo, project):
     values = ["x" * 1_000_000] * 5
     project.write("args.json", json.dumps(values))
     assert echo("--args-file", "args.json") == [values, {}]
+
+
+def test_a_timeout_that_is_a_small_number_is_doubted_with_its_place(project, cli):
+    project.write("main.py", "from capsule import task\n\n@task(timeout=5)\ndef main():\n    return 1\n")
+    said = 'warning: main.py:3: timeout = 5 is 5 milliseconds; seconds are written "5s"'
+    assert [line for line in cli("run", "main.py").stderr.splitlines() if "millisecond" in line] == [said]
+    assert "millisecond" not in cli("run", "main.py").stderr
+
+
+def test_a_mount_is_called_as_it_was_given(project, cli, said):
+    project.write("main.py", "def main():\n    return 1\n")
+    said(cli("run", "main.py", "--mount", "nowhere"), "--mount 'nowhere': nowhere is not a folder")
+    with pytest.raises(UsageError) as caught:
+        run_sync(project / "main.py", cwd=project.root, mounts=["nowhere"])
+    assert caught.value.message == "mounts: 'nowhere': nowhere is not a folder"
 
 
 TYPED = """

@@ -26,8 +26,8 @@ def _terminate(number: int, frame: object) -> None:
 
 def dispatch(arguments: Sequence[str]) -> int:
     """Runs a command line and returns the exit code. Never raises, but for `SystemExit`."""
-    from capsule.build.remote.notices import show_with
     from capsule.cli.common.render import write_error, write_warning
+    from capsule.policy.notices import show_with
 
     show_with(write_warning)
     signal.signal(signal.SIGTERM, _terminate)

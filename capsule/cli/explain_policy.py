@@ -58,7 +58,7 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     given = given_limits(
         options.limit, deny_all=options.deny_all, mount=options.mount, env_file=options.env_file
     )
-    mounts = tuple(parse_mount(text, here) for text in options.mount)
+    mounts = tuple(parse_mount(text, here, "--mount") for text in options.mount)
     project = open_project(file, here, plugins())
     held_to = oversight(project, here, plugins(), limits=given)
     with Progress() as progress:

@@ -28,6 +28,7 @@ def start(
     *,
     cwd: Path,
     mounts: Iterable[str] = (),
+    mount_label: str = "mounts:",
     limits: Limits | None = None,
     env_file: Path | None = None,
     sinks: Iterable[Sink] = (),
@@ -38,7 +39,7 @@ def start(
     on_problem: Callable[[str], None],
 ) -> Execution:
     """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
-    ``isolation`` says where its sandboxes are.
+    ``isolation`` says where its sandboxes are, ``mount_label`` what errors call a mount.
 
     ``begun`` and ``here`` are those of `capsule.runtime.run.Run.start`.
     Raises `CapsuleError` when it can't be started at all.
@@ -64,7 +65,7 @@ def start(
         limits=ceilings,
         protected=protected,
         environment=environment(project.root, env_file).select,
-        mounts=tuple(mount_preopens([parse_mount(text, cwd) for text in mounts], protected)),
+        mounts=tuple(mount_preopens([parse_mount(text, cwd, mount_label) for text in mounts], protected)),
         sinks=tuple(sinks),
         journal=journal(project, on_problem).record,
         secrets=project.config.secrets,

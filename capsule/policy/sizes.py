@@ -11,6 +11,7 @@ import re
 
 from capsule.errors import Location
 from capsule.policy.model import HIGH_FUEL, LOW_FUEL, MEDIUM_FUEL
+from capsule.policy.notices import notice_once
 from capsule.policy.problems import invalid
 
 MAX_INT = 2**63 - 1
@@ -18,6 +19,9 @@ MAX_INT = 2**63 - 1
 
 MAX_SECONDS = 366 * 86400.0
 """The longest duration, in seconds: clocks and waits of every platform can carry it."""
+
+SMALLEST_PLAUSIBLE = 100
+"""A duration that is a number below this, in milliseconds, is doubted."""
 
 MAX_RETRIES = 100
 
@@ -65,7 +69,8 @@ def parse_duration(value: object, option: str, location: Location | None = None)
     """Seconds from ``"500ms"``, ``"30s"``, ``"5m"``, ``"1.5h"``, ``"1h30m"``, or a number of milliseconds.
 
     A string needs units (h, m, s, ms, each at most once, largest first); a number is milliseconds, as
-    the TypeScript SDK has it. The result is above zero and at most `MAX_SECONDS`.
+    the TypeScript SDK has it. The result is above zero and at most `MAX_SECONDS`. A number below
+    `SMALLEST_PLAUSIBLE` is said to be milliseconds, since most people who write one mean seconds.
     """
     accepted = 'a duration such as "500ms", "30s", "5m" or "1h30m"'
     seconds: float | None = None
@@ -74,6 +79,13 @@ def parse_duration(value: object, option: str, location: Location | None = None)
         if isinstance(value, float) and not math.isfinite(value):
             raise invalid(option, value, "not a finite number", accepted, location)
         seconds = value / 1000 if -1 < value <= MAX_SECONDS * 1000 else math.inf
+        if 0 < value < SMALLEST_PLAUSIBLE:
+            where = "" if location is None else f"{location}: "
+            unit = "millisecond" if value == 1 else "milliseconds"
+            notice_once(
+                f'{where}{option} = {value:g} is {value:g} {unit}; seconds are written "{value:g}s"',
+                logger="capsule.policy",
+            )
     elif isinstance(value, str):
         match = re.fullmatch(_DURATION, value)
         if match and any(match.groups()):

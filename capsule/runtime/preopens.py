@@ -79,11 +79,11 @@ def held(folder: Path) -> Iterator[int]:
         yield descriptor
 
 
-def parse_mount(text: str, cwd: Path) -> Mount:
+def parse_mount(text: str, cwd: Path, label: str = "mounts:") -> Mount:
     """Reads ``HOST[::GUEST][:ro|:rw]``; HOST is relative to ``cwd``, and writable unless it says ``:ro``.
 
-    Without GUEST the folder appears in the sandbox under the path that was given.
-    Raises `UsageError`.
+    Without GUEST the folder appears in the sandbox under the path that was given. ``label`` is what errors
+    call it: ``--mount`` where somebody typed it. Raises `UsageError`.
     """
     rest, writable = text, True
     for suffix, mode in ((":ro", False), (":rw", True)):
@@ -93,7 +93,7 @@ def parse_mount(text: str, cwd: Path) -> Mount:
     host_text, separator, guest_text = rest.partition("::")
     accepted = "HOST[::GUEST][:ro|:rw], like ./data::/data:ro"
     if not host_text or "\0" in text or (separator and not guest_text):
-        raise UsageError(f"--mount {text!r} is not of the form {accepted}")
+        raise UsageError(f"{label} {text!r} is not of the form {accepted}")
     try:
         host = Path(os.path.realpath(cwd / Path(host_text).expanduser()))
         is_folder = host.is_dir()
@@ -101,17 +101,17 @@ def parse_mount(text: str, cwd: Path) -> Mount:
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"--mount {text!r}: not a path that can be used: {reason}", hint=f"write {accepted}"
+            f"{label} {text!r}: not a path that can be used: {reason}", hint=f"write {accepted}"
         ) from None
     if not is_folder:
         raise UsageError(
-            f"--mount {text!r}: {host_text} is not a folder",
+            f"{label} {text!r}: {host_text} is not a folder",
             hint=f"mkdir -p {host_text}  # or another folder",
         )
     guest = PurePosixPath("/") / (guest_text or Path(host_text).as_posix())
     if ".." in guest.parts:
         if guest_text:
-            raise UsageError(f"--mount {text!r}: the path in the sandbox can't have '..'")
+            raise UsageError(f"{label} {text!r}: the path in the sandbox can't have '..'")
         guest = PurePosixPath("/") / host.name
     return Mount(host, str(guest), writable)
 
@@ -179,7 +179,7 @@ def granted_folder(grant: FileGrant, real_root: Path, protected: Protected, orig
     if folder != real_root and real_root not in folder.parents:
         raise PolicyError(
             f"allowed_files: {grant.path!r} ({origin}) leads out of the project through a symbolic link",
-            hint="name a folder inside the project, or grant the other one with --mount",
+            hint="name a folder inside the project, or mount the other one for the run: --mount, or mounts=",
         )
     covered = protected.covered_by(folder) if grant.writable else None
     if covered is not None:

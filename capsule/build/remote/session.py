@@ -11,8 +11,8 @@ from typing import Literal, cast
 from capsule_cache.remote import BadUrl, Counts, Remote, open_transport, parse_url
 
 from capsule.build.remote.key import KEY_VARIABLE, default_key_file, find_key
-from capsule.build.remote.notices import notice
 from capsule.errors import ConfigError
+from capsule.policy.notices import notice
 from capsule.project.remote_cache import CacheSettings
 
 AUTHORIZATION_VARIABLE = "CAPSULE_CACHE_AUTHORIZATION"
@@ -65,7 +65,7 @@ def project_remote(settings: CacheSettings, root: Path | None) -> Remote | None:
             if not _opened:
                 atexit.register(finish_uploads)
             mode = cast(Literal["read", "write", "read-write"], settings.mode)
-            remote = Remote(transport, key, mode=mode, notify=notice)
+            remote = Remote(transport, key, mode=mode, notify=_notice)
             _opened[settings, key.identity] = remote
         return remote
 
@@ -108,4 +108,8 @@ def _once(message: str) -> None:
         if message in _told:
             return
         _told.add(message)
-    notice(message)
+    _notice(message)
+
+
+def _notice(message: str) -> None:
+    notice(message, logger="capsule.cache")

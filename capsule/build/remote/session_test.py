@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from capsule.build.remote import key as keys
-from capsule.build.remote import notices, session
+from capsule.build.remote import session
 from capsule.build.remote.key import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key
 from capsule.build.remote.session import AUTHORIZATION_VARIABLE, project_remote
 from capsule.errors import ConfigError, Location
+from capsule.policy import notices
 from capsule.project.remote_cache import MODE_VARIABLE, REMOTE_VARIABLE, CacheSettings
 
 KEY = "ab" * 32
@@ -145,5 +146,5 @@ def test_a_program_that_embeds_capsule_finds_notices_in_its_log(
 ) -> None:
     monkeypatch.setattr(notices, "_show", None)
     with caplog.at_level(logging.WARNING, logger="capsule.cache"):
-        notices.notice("something")
+        session._notice("something")
     assert caplog.messages == ["something"]

@@ -71,6 +71,7 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
             given_kwargs,
             cwd=here,
             mounts=options.mount,
+            mount_label="--mount",
             limits=limits,
             env_file=None if options.env_file is None else here / options.env_file,
             sinks=(_Show(options.verbose),),
