@@ -172,8 +172,11 @@ def _watch(
     running, pause = True, _LOOK_AGAIN
     while running:
         reader.join(max(0.0, min(pause, deadline - time.monotonic())))
-        running = reader.is_alive() and time.monotonic() < deadline
+        running = reader.is_alive()
         started = time.monotonic()
+        if running and started >= deadline:
+            # Before what takes time to look at: the tool may come to its end meanwhile, and would be in time.
+            raise subprocess.TimeoutExpired("", 0)
         reason = exceeded(confinement, session, None if limits is None else limits.memory)
         if reason is not None:
             raise TookTooMuchError(errno.EDQUOT, reason)
