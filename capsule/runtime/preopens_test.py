@@ -139,7 +139,7 @@ def test_a_mount_by_absolute_path_appears_there(root):
     ],
 )
 def test_a_mount_that_cannot_be_read_is_a_usage_error(root, text):
-    with pytest.raises(UsageError, match="^mounts: "):
+    with pytest.raises(UsageError, match=r"^mounts: "):
         parse_mount(text, root)
 
 
