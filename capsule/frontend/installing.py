@@ -65,6 +65,11 @@ def installer() -> Sequence[str]:
     return ("uv", "pip", "install", "--python", sys.prefix)
 
 
+def program(name: str) -> str:
+    """The word that starts a program of this environment: its name where a shell finds it, else its path."""
+    return name if _activated() else str(Path(sys.executable).parent / name)
+
+
 def _has_pip() -> bool:
     from importlib.util import find_spec
 
@@ -81,7 +86,7 @@ def _activated() -> bool:
 
     ``uv run`` makes it so for the process that it starts, and not for the shell.
     """
-    if "UV_RUN_RECURSION_DEPTH" in os.environ:
+    if os.environ.get("UV_RUN_RECURSION_DEPTH"):
         return False
     found = shutil.which("python")
     return found is not None and Path(found).parent == Path(sys.executable).parent
