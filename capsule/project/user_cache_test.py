@@ -4,8 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from capsule_cache import Key
 
 from capsule.project.user_cache import private_folder, secret, user_cache_folder, user_store
+
+KEY = Key("0" * 32, "0" * 64)
 
 
 @pytest.fixture
@@ -57,17 +60,17 @@ def test_folders_for_frontends_are_closed_to_others(folder):
 
 def test_a_store_lies_in_the_users_cache(folder):
     store = user_store("engines")
-    store.put("0" * 32, b"data", name="engine")
+    store.put(KEY, b"data", name="engine")
     assert store.folder == folder / "engines"
     assert mode(folder / "engines") == 0o700
 
 
 def test_code_that_was_changed_in_the_store_is_not_used(folder):
     store = user_store("compiled")
-    entry, built = store.get_or_build("0" * 32, lambda: b"native code", name="engine")
+    entry, built = store.get_or_build(KEY, lambda: b"native code", name="engine")
     assert built
-    assert store.get("0" * 32, name="engine").read() == b"native code"
+    assert store.get(KEY, name="engine").read() == b"native code"
     entry.path.chmod(0o600)
     entry.path.write_bytes(b"other native")
-    found = store.get("0" * 32, name="engine")
+    found = store.get(KEY, name="engine")
     assert found is None or found.read() == b"native code"

@@ -241,7 +241,8 @@ def test_hostile_names_of_tasks(good, run, project, cli, name):
     done = cli("tasks", "main.wasm")
     assert "Traceback" not in done.stderr, done.stderr
     close_journals()
-    report(project.root, None, limit=5, json=False, output=True, colour=False)
+    with suppress(CapsuleError):  # a name that can't be printed is refused before anything is recorded
+        report(project.root, None, limit=5, json=False, output=True, colour=False)
 
 
 @pytest.mark.parametrize("field", ["source", "key", "frontend", "frontend_version"])

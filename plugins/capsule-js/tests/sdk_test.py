@@ -239,7 +239,9 @@ def test_a_missing_command_rejects_and_says_what_to_install(node: Path, project:
 import { run } from "@capsule-run/sdk/runner";
 answer = (await run({ file: "main.ts" }).catch((error) => error)).message;
 """
-    assert "pip install capsule-run" in evaluate(node, project, script, CAPSULE_COMMAND="/no/such/capsule")
+    assert "there is no /no/such/capsule" in evaluate(
+        node, project, script, CAPSULE_COMMAND="/no/such/capsule"
+    )
 
 
 def test_a_run_that_is_aborted_rejects_and_the_worker_goes_on(node: Path, project: Path) -> None:
