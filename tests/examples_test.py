@@ -140,3 +140,27 @@ def test_in_code_runs_sandboxes_from_an_ordinary_program(examples):
 def test_the_readme_names_every_example():
     named = set(re.findall(r"^\| `(\w+\.py)`", (EXAMPLES / "README.md").read_text(), re.MULTILINE))
     assert named == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+PROGRAMS = sorted(
+    path
+    for folder in ("python", "typescript", "agent", "wat")
+    for path in (EXAMPLES.parent / folder).iterdir()
+    if path.suffix in (".py", ".ts", ".wat") and b"task" in path.read_bytes() and path.stem != "in_code"
+)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_task_of_every_example_says_what_it_may_use(program, project, cli):
+    """No example leaves a task the public internet by saying nothing, no deadline, or all of the memory."""
+    folder = project.root / "here"
+    ignored = shutil.ignore_patterns(".capsule", "output", "node_modules")
+    shutil.copytree(program.parent, folder, ignore=ignored)
+    if program.stem == "validate":
+        (folder / "node_modules/zod").mkdir(parents=True)
+        (folder / "node_modules/zod/index.js").write_text("export const z = new Proxy({}, {});\n")
+    for task in json.loads(cli("tasks", program.name, "--json", cwd=folder).stdout):
+        declared = task["declared"]
+        assert declared["timeout"] is not None, task["name"]
+        assert declared["ram"] is not None, task["name"]
+        assert declared["origins"]["allowed_hosts"] != "built-in", task["name"]

@@ -1,4 +1,4 @@
-;; @task main compute=MEDIUM ram="1MB" timeout="5s"
+;; @task main compute=MEDIUM ram="1MB" timeout="5s" allowed_hosts=[]
 ;;
 ;; The number of ways to climb 30 stairs in steps of one and two, counted one by one: 1.3 million calls.
 (component

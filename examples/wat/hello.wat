@@ -1,4 +1,4 @@
-;; @task main compute=LOW timeout="5s"
+;; @task main compute=LOW ram="1MB" timeout="5s" allowed_hosts=[]
 (component
   (core module $program
     (memory (export "memory") 1)

@@ -1,5 +1,5 @@
-;; @task main
-;; @task square compute=LOW
+;; @task main compute=LOW ram="16MB" timeout="10s" allowed_hosts=[]
+;; @task square compute=LOW ram="16MB" timeout="5s" allowed_hosts=[]
 ;;
 ;; All tasks are started before the first is waited for: they run side by side.
 (component
