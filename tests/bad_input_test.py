@@ -39,7 +39,6 @@ def test_a_suffix_whose_frontend_is_not_installed_names_the_distribution(project
     assert "no frontend for .ts files is installed" in done.stdout
     assert "pip install" in done.stdout
     assert "capsule-js" in done.stdout
-    assert "capsule-run[js]" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,10 @@ def _lay_out(private: Path, own: Path, common: Path) -> None:
 
 def _copy(source: Path, target: Path, most: int) -> None:
     with suppress(InputMissing):
+        before = source.lstat().st_mtime_ns if os.path.lexists(source) else 0
         target.write_bytes(read_input(source, most=most))
+        # git reads a file anew that changed in the moment of the index or later: the copy is as old as it.
+        os.utime(target, ns=(before, before))
 
 
 def _copy_references(source: Path, target: Path) -> None:
