@@ -21,6 +21,7 @@ from capsule.frontend.spec import (
     EngineProgram,
     Frontend,
     Inputs,
+    OwnNames,
     Parameter,
     Program,
     Source,
@@ -288,7 +289,7 @@ def _compile(planned: Plan, host: BuildHost) -> bytes:
         key=planned.key,
         frontend=frontend.name,
         frontend_version=frontend.version,
-        tasks=_tasks(declarations, project),
+        tasks=_tasks(declarations, project, frontend.option_names if isinstance(frontend, OwnNames) else {}),
         workflow={
             name: value
             for name, value in (("name", workflow.name), ("version", workflow.version))
@@ -317,7 +318,9 @@ def _most_ram(tasks: Mapping[str, Task], ceiling: int | None) -> int:
     return min(most, SNAPSHOT_RAM, SNAPSHOT_RAM if ceiling is None else ceiling)
 
 
-def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[str, Task]:
+def _tasks(
+    declarations: tuple[TaskDeclaration, ...], project: Project, names: Mapping[str, str]
+) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
     for declaration in declarations:
         if not declaration.name.isprintable():
@@ -333,7 +336,7 @@ def _tasks(declarations: tuple[TaskDeclaration, ...], project: Project) -> dict[
                 hint="give one of them another name",
                 location=declaration.location,
             )
-        policy = declared_policy(declaration.options, declaration.location, project.config.defaults)
+        policy = declared_policy(declaration.options, declaration.location, project.config.defaults, names)
         tasks[declaration.name] = Task(
             declaration.name, policy, declaration.location, _parameters(declaration)
         )

@@ -292,6 +292,18 @@ class TypeChecker(Protocol):
         """
 
 
+@runtime_checkable
+class OwnNames(Protocol):
+    """What a frontend has besides, if its sources write options in their own way (``allowedFiles``).
+
+    Errors about a source use them.
+    """
+
+    @property
+    def option_names(self) -> Mapping[str, str]:
+        """From the names of `TaskDeclaration.options` to the language's."""
+
+
 class Hooks:
     """The hooks that the host calls. A plugin implements what it needs of them, with `hookimpl`."""
 

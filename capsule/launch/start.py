@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from capsule.runtime.execution import Execution
 
 _told: set[Path] = set()
+_said: set[tuple[Path, str]] = set()
+
+MOST_SAID = 1000
+"""Sentences that are remembered, so that each is said once."""
 
 
 def start(
@@ -71,8 +76,17 @@ def start(
         secrets=project.config.secrets,
         ahead=ahead,
         attempts=attempts(isolation),
+        tell=partial(_tell_once, project.root, on_problem),
     )
     return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
+
+
+def _tell_once(root: Path, tell: Callable[[str], None], sentence: str) -> None:
+    """Says a sentence, unless this process has said it of this project before."""
+    said = root, sentence
+    if said not in _said and len(_said) < MOST_SAID:
+        _said.add(said)
+        tell(sentence)
 
 
 def _tell_of_grants(

@@ -295,3 +295,17 @@ def test_any_value_gives_variable_names_or_a_policy_error(value: object) -> None
     except PolicyError:
         return
     assert all(name.isascii() and name.isidentifier() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("entry", "form"),
+    [
+        ("./data:ro", '{"path": "./data", "mode": "read-only"}'),
+        ("data:read-only", '{"path": "data", "mode": "read-only"}'),
+        ("./out:rw", '{"path": "./out", "mode": "read-write"}'),
+    ],
+)
+def test_a_mode_behind_the_path_is_told_the_right_form(entry: str, form: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_files([entry], "allowed_files")
+    assert caught.value.hint == f"write {form}"

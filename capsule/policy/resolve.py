@@ -48,23 +48,32 @@ def parse_option(
 
 
 def declared_policy(
-    options: Mapping[str, object], location: Location, defaults: Mapping[str, DefaultValue]
+    options: Mapping[str, object],
+    location: Location,
+    defaults: Mapping[str, DefaultValue],
+    names: Mapping[str, str] | None = None,
 ) -> TaskPolicy:
     """The policy that a task declares, with the origin of each value.
 
     An option that is None was not given: that is what it is in the SDKs' signatures. Origins are
-    the location for the task's own options, `DefaultValue.origin`, or `BUILT_IN`.
+    the location for the task's own options, `DefaultValue.origin`, or `BUILT_IN`. ``names`` are those that
+    the source has for the options, where they differ: errors use them.
     Raises `PolicyError`, at ``location``, for an unknown option and for a value that can't be used.
     """
+    names = names or {}
     for name in options:
         if name not in OPTIONS:
-            hint = name_hint(name, OPTIONS) if isinstance(name, str) else None
+            hint = (
+                name_hint(name, [names.get(option, option) for option in OPTIONS])
+                if isinstance(name, str)
+                else None
+            )
             raise PolicyError(f"a task has no option {show(name)}", hint=hint, location=location)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for option in OPTIONS:
         if options.get(option) is not None:
-            values[option] = parse_option(option, options[option], location)
+            values[option] = parse_option(option, options[option], location, name=names.get(option))
             origins[option] = str(location)
         elif option in defaults:
             values[option] = defaults[option].value

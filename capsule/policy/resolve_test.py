@@ -115,3 +115,13 @@ def test_any_options_give_a_policy_or_a_policy_error_at_the_place_they_were_writ
         place = HERE
         assert declared.origins.keys() == set(OPTIONS)
     assert place == HERE
+
+
+def test_an_error_about_a_source_has_the_names_that_the_source_has() -> None:
+    names = {"max_retries": "maxRetries", "allowed_files": "allowedFiles"}
+    with pytest.raises(PolicyError, match=re.escape("maxRetries = -1: out of range")):
+        declared_policy({"max_retries": -1}, HERE, {}, names)
+    with pytest.raises(
+        PolicyError, match=re.escape('did you mean "allowedFiles"? valid names are compute, ')
+    ):
+        declared_policy({"allowedFile": []}, HERE, {}, names)

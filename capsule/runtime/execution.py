@@ -125,6 +125,7 @@ class Execution:
             settings.root,
             settings.protected,
             origin=self.policy.origins.get("allowed_files", "built-in"),
+            tell=settings.tell,
         )
         if self.run.loaded.files is not None:
             preopens.append(Preopen(self.run.loaded.files, PROGRAM_FILES, writable=False))

@@ -8,7 +8,7 @@ are the operator's own grants: they may lie anywhere.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -132,19 +132,25 @@ def mount_preopens(mounts: Iterable[Mount], protected: Protected) -> list[Preope
 
 
 def grant_preopens(
-    grants: Iterable[FileGrant], root: Path, protected: Protected, *, origin: str
+    grants: Iterable[FileGrant],
+    root: Path,
+    protected: Protected,
+    *,
+    origin: str,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> list[Preopen]:
     """A task's ``allowed_files``, below ``root``.
 
     A writable folder that isn't there is made; a read-only one that isn't there is left out, so that
-    the guest finds no such file. Raises `PolicyError` for a path that leads out of the root through a
-    symbolic link, that is no folder, or that is writable and covers what is protected.
+    the guest finds no such file. Either is told in a sentence. Raises `PolicyError` for a path that leads
+    out of the root through a symbolic link, that is no folder, or that is writable and covers what is
+    protected.
     """
     preopens = []
     real_root = Path(os.path.realpath(root))
     for grant in grants:
         try:
-            preopen = _granted(grant, real_root, protected, origin)
+            preopen = _granted(grant, real_root, protected, origin, tell)
         except OSError as error:  # it can't be made, or somebody moves it about while we look
             reason = error.strerror or str(error)
             raise PolicyError(f"allowed_files: {grant.path!r} ({origin}) can't be used: {reason}") from None
@@ -196,10 +202,15 @@ def granted_folder(grant: FileGrant, real_root: Path, protected: Protected, orig
     return folder
 
 
-def _granted(grant: FileGrant, real_root: Path, protected: Protected, origin: str) -> Preopen | None:
+def _granted(
+    grant: FileGrant, real_root: Path, protected: Protected, origin: str, tell: Callable[[str], None]
+) -> Preopen | None:
     folder = granted_folder(grant, real_root, protected, origin)
     if not folder.exists():
+        listed = f"the folder {grant.path!r} of allowed_files ({origin})"
         if not grant.writable:
+            tell(f"{listed} isn't there; it is read-only, so it isn't made")
             return None
         _make(folder)
+        tell(f"made {listed}, which wasn't there")
     return Preopen(folder, str(PurePosixPath("/") / grant.path), grant.writable)

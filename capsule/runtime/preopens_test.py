@@ -223,3 +223,19 @@ def test_a_mount_is_opened_where_it_was_checked_or_not_at_all(root, tmp_path, pa
     moved.symlink_to(away if part == "above" else away / "mounted")
     with pytest.raises(PolicyError, match="can't be opened as a folder"), opened(preopen.host):
         pass
+
+
+def test_a_folder_that_is_not_there_is_made_for_writing_only_and_told(tmp_path):
+    told = []
+    grants = (FileGrant("out", writable=True), FileGrant("in", writable=False))
+    nothing = Protected.of(tmp_path, (), allowed=False)
+    found = grant_preopens(grants, tmp_path, nothing, origin="main.py:3", tell=told.append)
+    assert [preopen.guest for preopen in found] == ["/out"]
+    assert (tmp_path / "out").is_dir()
+    assert not (tmp_path / "in").exists()
+    assert told == [
+        "made the folder 'out' of allowed_files (main.py:3), which wasn't there",
+        "the folder 'in' of allowed_files (main.py:3) isn't there; it is read-only, so it isn't made",
+    ]
+    grant_preopens(grants[:1], tmp_path, nothing, origin="main.py:3", tell=told.append)
+    assert len(told) == 2

@@ -26,6 +26,7 @@ class RunSettings:
     sandboxes may be prepared for the next run of the same file. ``attempts`` makes attempts,
     and with that decides where sandboxes are. ``journal`` gets the events without the values of
     declared variables, ``sinks`` get them as they are, both without secrets. ``secrets`` are the project's.
+    ``tell`` takes sentences for whoever started the run.
     """
 
     root: Path
@@ -37,4 +38,5 @@ class RunSettings:
     journal: events.Sink | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     ahead: bool = False
+    tell: Callable[[str], None] = lambda sentence: None
     attempts: MakeAttempt = ThreadAttempt

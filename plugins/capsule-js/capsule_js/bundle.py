@@ -14,6 +14,7 @@ from typing import Any
 
 from capsule.errors import BuildError, Location
 from capsule.frontend.inputs import InputError, InputMissing
+from capsule_js.alternatives import NATIVE
 from capsule_js.engine import builtins
 from capsule_js.esbuild import Hook, Message, Request, Response, run_build
 from capsule_js.floating import mark_floating
@@ -253,6 +254,8 @@ def _hint(error: Message) -> str | None:
             return "check the path; it starts at the file that imports it"
         parts = name.split("/")
         package = "/".join(parts[:2]) if name.startswith("@") else parts[0]
+        if package in NATIVE:
+            return f"{package} is native code, which can't run in a sandbox; {NATIVE[package]}"
         return f"npm install {package}"
     if "The engine has no module" in error.text:
         near = difflib.get_close_matches(error.text.split("'")[1].removeprefix("node:"), builtins(), 1)

@@ -212,3 +212,8 @@ def test_every_builtin_is_bundled_in_both_spellings(esbuild: Esbuild, tmp_path: 
         lines.append(f"console.log(a{number}, b{number});")
     made = bundle(tmp_path, esbuild, {"main.ts": "\n".join(lines)})
     assert made.text.count("__capsule_builtins") == len(builtins())
+
+
+def test_a_native_package_says_what_to_use_instead(esbuild: Esbuild, tmp_path: Path) -> None:
+    error = refused(tmp_path, esbuild, {"main.ts": 'import sharp from "sharp"; sharp();'})
+    assert str(error.hint).startswith("sharp is native code, which can't run in a sandbox; use jimp")

@@ -48,6 +48,13 @@ class JavaScriptFrontend:
     name = "javascript"
     suffixes: tuple[str, ...] = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
 
+    @property
+    def option_names(self) -> Mapping[str, str]:
+        """How sources write the options of a task."""
+        from capsule_js.literals import option_names
+
+        return option_names()
+
     def __init__(self) -> None:
         self.version = importlib.metadata.version("capsule-js")
         self._records: dict[str, Record] = {}

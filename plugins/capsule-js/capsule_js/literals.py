@@ -257,6 +257,11 @@ def plain_options(value: Mapping[str, Any]) -> dict[str, Any]:
     return {_OPTIONS.get(name, name): item for name, item in value.items() if name != "name"}
 
 
+def option_names() -> dict[str, str]:
+    """How sources write the options, by the names of `plain_options`."""
+    return {name: own for own, name in _OPTIONS.items()}
+
+
 # The engine's SDK has the same table.
 _OPTIONS: Mapping[str, str] = json.loads(
     (Path(__file__).parent / "guest" / "options.json").read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -146,3 +147,36 @@ export const main = task({ name: "main" }, (x: number) => square(x).unwrap());
     command = [Path(sys.executable).with_name("capsule"), "build", "main.ts", "--snapshot", "--export"]
     subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=300)
     assert run(project, {}, 12, file="main.wasm").unwrap() == 144
+
+
+STATEMENTS = {
+    "JSON.parse(text)": 1,
+    "JSON.parse('{bad')": 1,
+    "JSON.parse('[1,\\n2,\\n3,\\nbad]')": 1,
+    "JSON.parse(`[1,\n2,\nbad]`)": 1,
+    "eval('1;\\n\\nlet x = ;')": 1,
+    "new Function('return (')": 1,
+    "fail('one\\ntwo', LIMIT, NAME, `${LIMIT}\n`)": 2,
+}
+
+
+@pytest.mark.parametrize("engine", ["quickjs", "starlingmonkey"])
+def test_a_text_that_is_parsed_and_constants_leave_the_places_of_errors_right(
+    project: Path, engine: str
+) -> None:
+    write(project, {"capsule.toml": f'[javascript]\nengine = "{engine}"\n'})
+    cases = "".join(f"  () => {statement},\n" for statement in STATEMENTS)
+    source = f"""\
+{SDK}const LIMIT = 2 + 3, NAME = "a" + "\\n" + "b";
+function fail(...parts: any[]) {{ throw new SyntaxError(parts.join("")); }}
+export const main = task({{ name: "main" }}, (number: number, text = "[1,\\n\\n\\nbad]") => [
+{cases}][number]());
+"""
+    for number, (statement, frames) in enumerate(STATEMENTS.items()):
+        traceback = run(project, {"main.ts": source}, number).error["traceback"]
+        places = [int(line) for line in re.findall(r"main\.ts:(\d+)", traceback)]
+        first = source[: source.index(f"() => {statement}")].count("\n") + 1
+        at = places[frames - 1]
+        assert first <= at <= first + statement.count("\n"), (statement, traceback)
+        assert len(places) == frames + 1, traceback
+        assert "bundle" not in traceback

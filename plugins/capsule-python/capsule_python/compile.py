@@ -35,8 +35,12 @@ class Unit:
     text: str
 
 
-def make_program(closure: Closure, packages: Packages | None, engine: Engine, host: Host) -> Program:
+def make_program(
+    closure: Closure, packages: Packages | None, engine: Engine, host: Host, where: str = ""
+) -> Program:
     """The program of a source, its own modules and its packages; the same inputs give an equal one.
+
+    ``where`` is `capsule_python.dependencies.where_to_write`.
 
     Raises `BuildError` with the user's file and line for an own module that isn't Python.
     """
@@ -62,6 +66,8 @@ def make_program(closure: Closure, packages: Packages | None, engine: Engine, ho
     }
     main = entries.pop(f"module:{closure.entry.name}")
     entries["main"] = f"{json.dumps(header)}\n{main}"
+    if where:
+        entries["missing"] = where
     return Program(dict(sorted(entries.items())), dict(sorted(files.items())))
 
 

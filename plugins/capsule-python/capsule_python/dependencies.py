@@ -62,6 +62,22 @@ def named_dependencies(source: Source, content: bytes, tree: Tree) -> Dependenci
     )
 
 
+def where_to_write(source: Source, content: bytes, *, of_project: bool) -> str:
+    """What to do about a module that isn't there, with ``{}`` for its distribution.
+
+    ``of_project`` is whether the program has packages that the project's own list names.
+    """
+    inline = _inline(source.name, content)
+    if inline is not None:
+        return f'if it is a package, add "{{}}" to the dependencies at {inline.origin}'
+    if "dependencies" in source.settings:
+        return 'if it is a package, add "{}" to [python] dependencies in capsule.toml'
+    if of_project:
+        return 'if it is a package, add "{}" to [project] dependencies in pyproject.toml'
+    block = '# /// script\n# dependencies = ["{}"]\n# ///'
+    return f"if it is a package, write at the top of {source.name}:\n{block}"
+
+
 def normalized(name: str) -> str:
     """A distribution's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from capsule.errors import BuildError, ConfigError
 from capsule.frontend.spec import Source
-from capsule_python.dependencies import Dependencies, check_settings, named_dependencies, normalized
+from capsule_python.dependencies import (
+    Dependencies,
+    check_settings,
+    named_dependencies,
+    normalized,
+    where_to_write,
+)
 from capsule_python.tree import FilesTree
 
 INLINE = """# /// script
@@ -107,3 +113,22 @@ def test_any_source_names_dependencies_or_is_an_error_of_the_build(content: byte
 
 def test_names_are_compared_as_indexes_do() -> None:
     assert normalized("Foo__bar.baz") == "foo-bar-baz"
+
+
+BLOCK = '# /// script\n# dependencies = ["{}"]\n# ///'
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "of_project", "said"),
+    [
+        ("import yaml\n", {}, False, f"write at the top of main.py:\n{BLOCK}"),
+        ("import yaml\n", {}, True, 'add "{}" to [project] dependencies in pyproject.toml'),
+        (INLINE, {}, False, 'add "{}" to the dependencies at main.py:1'),
+        ("import yaml\n", {"dependencies": []}, False, 'add "{}" to [python] dependencies in capsule.toml'),
+    ],
+)
+def test_a_missing_package_is_to_be_written_where_the_program_has_its_list(
+    text: str, settings: dict[str, Any], of_project: bool, said: str
+) -> None:
+    source = Source(Path("/p/main.py"), Path("/p"), settings)
+    assert where_to_write(source, text.encode(), of_project=of_project) == f"if it is a package, {said}"

@@ -90,6 +90,7 @@ def _guest_files() -> Iterator[tuple[str, Path]]:
     """The guest's modules: the plugin's own, and those that the SDK outside a sandbox has too."""
     for name, path in sdk_modules().items():
         yield f"capsule/{name}", path
+    yield "capsule/_engine/alternatives.py", Path(__file__).parent / "alternatives.py"
     for path in sorted(_GUEST.rglob("*.py")):
         if not path.name.endswith("_test.py"):
             yield path.relative_to(_GUEST).as_posix(), path

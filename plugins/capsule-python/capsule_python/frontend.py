@@ -140,6 +140,7 @@ class PythonFrontend:
 
     def _program(self, source: Source, inputs: Inputs, host: Host) -> Program:
         from capsule_python.compile import make_program
+        from capsule_python.dependencies import where_to_write
 
         made = self._made
         if made is not None and made[0] is inputs:
@@ -154,7 +155,8 @@ class PythonFrontend:
                     hint="run again",
                     location=Location(source.name),
                 )
-        program = make_program(closure, packages, self.engine(source), host)
+        where = where_to_write(source, closure.entry.source, of_project=packages is not None)
+        program = make_program(closure, packages, self.engine(source), host, where)
         self._made = (inputs, program)
         return program
 

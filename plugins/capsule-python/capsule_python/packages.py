@@ -136,7 +136,7 @@ def _reachable(by_name: Mapping[str, Distribution], external: frozenset[str]) ->
 
 def _native_error(needed: Distribution, wanted_by: str | None, dependencies: Dependencies) -> BuildError:
     because = f", and {wanted_by} needs it" if wanted_by else ""
-    replacement = _REPLACEMENTS.get(needed.name)
+    replacement = _REPLACEMENTS.get(needed.name) or _alternative(needed)
     return BuildError(
         f"{needed.name} {needed.version} has native code ({needed.native}), "
         f"which can't run in a sandbox{because}",
@@ -144,6 +144,14 @@ def _native_error(needed: Distribution, wanted_by: str | None, dependencies: Dep
         + f"use {wanted_by or needed.name} outside the sandbox, and pass its results in as arguments",
         location=dependencies.origin,
     )
+
+
+def _alternative(needed: Distribution) -> str | None:
+    """What to use in place of a distribution, besides running it outside, which is said anyway."""
+    from capsule_python.alternatives import NATIVE
+
+    found = next((NATIVE[top] for top in needed.tops if top in NATIVE), None)
+    return found.partition(", or run it outside")[0] if found and not found.startswith("run it") else None
 
 
 @contextlib.contextmanager

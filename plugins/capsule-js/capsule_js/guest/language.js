@@ -29,7 +29,9 @@ function prepareStackTrace(error, sites) {
   let frames = [];
   let evaluated = null;
   for (const site of sites) {
-    if (site.getFileName() !== "<input>") continue;
+    // Where a text that is parsed at run time (`JSON.parse`, `eval`, `new Function`) is wrong is no place in the bundle,
+    // though the site looks like one. It alone is in no function.
+    if (site.getFileName() !== "<input>" || site.getFunction() === null) continue;
     const name = site.getFunctionName();
     const place = `<input>:${site.getLineNumber()}:${site.getColumnNumber()}`;
     if (name === "<eval>") {

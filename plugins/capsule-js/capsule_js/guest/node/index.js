@@ -107,7 +107,8 @@ Object.defineProperty(globalThis, "__capsule_builtins", { value: table });
 export function require(specifier) {
   const name = String(specifier).replace(/^node:/, "");
   if (Object.hasOwn(table, name)) return table[name];
-  throw Object.assign(new Error(`Cannot find module '${specifier}'`), { code: "MODULE_NOT_FOUND" });
+  const why = "the bundle holds what the program imports by a literal name";
+  throw Object.assign(new Error(`Cannot find module '${specifier}': ${why}`), { code: "MODULE_NOT_FOUND" });
 }
 require.resolve = (specifier) => specifier;
 require.cache = {};

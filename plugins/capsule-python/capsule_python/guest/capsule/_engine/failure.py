@@ -11,7 +11,7 @@ import traceback
 from typing import Any
 
 from .. import http
-from . import files
+from . import files, missing
 
 _ENGINE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _LIMIT = 64 * 1024
@@ -23,6 +23,8 @@ def describe(error: BaseException, kind: str | None = None) -> dict[str, Any]:
     if isinstance(error, MemoryError):
         # The frames' locals are what filled the memory, and reporting needs some.
         traceback.clear_frames(error.__traceback__)
+    if isinstance(error, ModuleNotFoundError):
+        missing.explain(error)
     return {
         "error_type": kind or classify(error),
         "message": _shorten(_message(error)),

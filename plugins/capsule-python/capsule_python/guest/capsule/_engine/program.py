@@ -30,7 +30,7 @@ class Program:
     """A program's entries: modules by dotted name, fetched when they are first asked for."""
 
     def __init__(self, get: Callable[[str], str | None]) -> None:
-        self._get = get
+        self.get = get
         header, _, module = (get("main") or "{}\n").partition("\n")
         described = json.loads(header)
         self.main: str = described["module"]
@@ -43,15 +43,15 @@ class Program:
         top = name.partition(".")[0]
         if top not in self.own and top not in self.packages:
             return None
-        return self._waiting.pop(name, None) or self._get(f"module:{name}")
+        return self._waiting.pop(name, None) or self.get(f"module:{name}")
 
     def source(self, name: str) -> str | None:
         """A module's source text, where the frontend kept it."""
-        return self._get(f"source:{name}")
+        return self.get(f"source:{name}")
 
     def children(self, package: str) -> list[tuple[str, bool]]:
         """The modules directly in a package, and whether each is a package."""
-        names = (self._get(f"children:{package}") or "").split()
+        names = (self.get(f"children:{package}") or "").split()
         return [(name.rstrip("/"), name.endswith("/")) for name in names]
 
 
@@ -150,6 +150,12 @@ def spec_for(program: Program, name: str, entry: str) -> ModuleSpec:
 
 
 _folders: dict[str, PackageFolder] = {}
+_installed: list[Program] = []
+
+
+def entry(name: str) -> str | None:
+    """An entry of the program that is installed; None without it."""
+    return _installed[-1].get(name) if _installed else None
 
 
 def _path_hook(path: str) -> PackageFolder:
@@ -178,6 +184,7 @@ def install(program: Program) -> None:
     packages = ProgramFinder(program, program.packages)
     sys.meta_path[:] = [own, *builtins, *library, packages, PathFinder]
     sys.path_hooks.insert(0, _path_hook)
+    _installed.append(program)
     sys.argv[:] = [spec_name(program)]
 
 
