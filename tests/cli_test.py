@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -397,3 +398,47 @@ def test_doctor_finds_everything_there(cli):
     checks = json.loads(done.stdout)
     assert [check for check in checks if check["state"] in ("broken",)] == []
     assert {"python", "wasmtime", "user cache"} <= {check["name"] for check in checks}
+
+
+def test_doctor_says_which_engines_are_built_and_how_large(project, cli, tmp_path):
+    """And which are not, without building them."""
+    project.write("main.py", "def main():\n    return 1\n")
+    assert cli("run", "main.py").status == 0
+
+    def said(**env):
+        checks = json.loads(cli("doctor", "--json", env=env).stdout)
+        return {check["name"]: check["detail"] for check in checks}
+
+    there = said()
+    size = "[0-9.]+ MiB"
+    assert re.fullmatch(rf"built \({size}\) and compiled \({size}\)", there["python engine"])
+    assert re.match(r"[0-9]+ engines of [0-9.,]+ MiB, [0-9]+ compiled components of ", there["stored"])
+    empty = said(CAPSULE_CACHE_DIR=str(tmp_path / "cache"))
+    assert empty["python engine"].startswith("not built yet")
+    assert empty["stored"].startswith("0 engines of 0.0 MiB")
+
+
+def test_a_failure_is_told_once_also_while_it_is_shown_live(project, cli):
+    project.write("main.py", FAILING)
+    done = cli("run", "main.py", "--verbose")
+    assert done.stderr.count("error: the task 'main' failed: task_error: ValueError: broken") == 1
+    assert "[#1] attempt 1 failed: task_error\n" in done.stderr
+
+
+def test_each_failed_attempt_that_was_retried_says_why(project, cli):
+    project.write(
+        "main.py",
+        """
+        from capsule import task
+
+        @task(max_retries=1)
+        def main():
+            raise ValueError("broken")
+    """,
+    )
+    lines = cli("run", "main.py", "--verbose").stderr.splitlines()
+    failed = [line for line in lines if "failed" in line and line.startswith("[#1] attempt")]
+    assert failed == [
+        "[#1] attempt 1 failed: task_error: ValueError: broken",
+        "[#1] attempt 2 failed: task_error",
+    ]

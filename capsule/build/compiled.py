@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsule_cache import Key, StoreError, StoreReadOnly, derive_key
+from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_key
 
 from capsule.errors import ArtifactError
 from capsule.project.user_cache import user_store
@@ -103,11 +103,17 @@ def compiled_code(
     return code
 
 
+def stored_code(identity: Mapping[str, str], *, name: str) -> Entry | None:
+    """The code that is stored for a component of this identity; None when it has yet to be compiled."""
+    key = derive_key(format_version=FORMAT_VERSION, toolchain=compiled_code_tag(), digests=identity)
+    return user_store("compiled").get(key, name=name, suffix=".cwasm", verify="stat")
+
+
 def _obtain(key: Key, read: Callable[[], bytes], name: str, progress: Callable[[str], None]) -> CompiledCode:
     def compile_code() -> bytes:
         from capsule.build.compiling.process import compile_component
 
-        progress(f"compiling {name} for this machine")
+        progress(f"compiling {name} for this machine (once; then it runs)")
         return compile_component(read(), name)
 
     try:

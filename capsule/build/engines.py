@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from capsule_cache import Entry, Key, StoreError, StoreReadOnly, derive_digest, derive_key
@@ -56,6 +57,24 @@ def built_engine_digest(reference: EngineReference) -> str | None:
         return None
     entry = user_store("engines").get(Key(reference.key), name=reference.name, verify="stat")
     return None if entry is None else entry.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """What is stored of an engine on this machine: bytes of it and of its compiled code, None for nothing."""
+
+    built: int | None
+    compiled: int | None
+
+
+def engine_state(engine: Engine) -> EngineState:
+    """Looks, and builds nothing. Raises `StoreError`."""
+    from capsule.build.compiled import stored_code
+
+    key = engine_key(engine)
+    entry = user_store("engines").get(key, name=engine.name, verify="stat")
+    code = stored_code({"engine": key}, name=compiled_name(engine.name))
+    return EngineState(None if entry is None else entry.size, None if code is None else code.size)
 
 
 def compiled_name(engine: str) -> str:

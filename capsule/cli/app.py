@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -426,4 +426,15 @@ def new_plugin(
     return write(name, folder=folder)
 
 
-app.register_install_completion_command()
+@app.command(name="--install-completion")
+def install_completion(
+    *,
+    shell: Annotated[
+        Literal["zsh", "bash", "fish"] | None, Parameter(help="Which shell; without it, the one you are in.")
+    ] = None,
+    yes: Annotated[bool, Parameter(name="--yes", negative=(), help="Don't ask.")] = False,
+) -> int:
+    """Sets up completion for your shell, after asking: it adds a line to a file of yours."""
+    from capsule.cli.completion import install_completion as install
+
+    return install(app, shell, yes=yes)

@@ -10,7 +10,7 @@ from typing import Any
 from capsule_cache import Store
 
 from capsule.cli.common.exits import EXIT_OK
-from capsule.cli.common.render import write_line
+from capsule.cli.common.render import write_columns
 from capsule.errors import UsageError
 from capsule.policy.sizes import parse_duration, parse_size
 
@@ -31,12 +31,19 @@ def stat(*, as_json: bool) -> int:
     if as_json:
         print(json.dumps([*rows, *([remote] if remote else [])]))
         return EXIT_OK
-    for row in rows:
-        size = f"{row['bytes'] / (1 << 20):,.1f} MiB"
-        write_line(f"{row['store']:<10} {row['entries']:>6} entries {size:>12}  {row['folder']}")
+    table = [
+        (
+            row["store"],
+            f"{row['entries']:>6} entries",
+            f"{row['bytes'] / (1 << 20):>8,.1f} MiB",
+            row["folder"],
+        )
+        for row in rows
+    ]
     if remote:
         state = "no key" if not remote["key"] else remote["problem"] or "answers"
-        write_line(f"{'remote':<10} {remote['mode']:>14} {state:>12}  {remote['url']}")
+        table.append(("remote", remote["mode"], state, remote["url"]))
+    write_columns(table)
     return EXIT_OK
 
 

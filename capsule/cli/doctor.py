@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
-from capsule.cli.common.render import write_line
+from capsule.cli.common.render import write_columns
 from capsule.errors import CapsuleError
 from capsule.frontend.installing import RECOMMENDED, install_line
-from capsule.frontend.spec import Check
+from capsule.frontend.spec import Check, Frontend
 
 
 def diagnose(*, as_json: bool) -> int:
@@ -28,10 +28,12 @@ def diagnose(*, as_json: bool) -> int:
             )
         )
     else:
+        rows: list[tuple[str, str]] = []
         for check in found:
-            write_line(f"{check.state:>8}  {check.name}: {check.detail}")
+            rows.append((f"{check.state:>8}", f"{check.name}: {check.detail}"))
             if check.hint:
-                write_line(f"          hint: {check.hint}")
+                rows.append(("", f"hint: {check.hint}"))
+        write_columns(rows)
     return EXIT_TASK_FAILED if any(check.state in ("missing", "broken") for check in found) else EXIT_OK
 
 
@@ -51,10 +53,49 @@ def _checks() -> Iterator[Check]:
         for frontend in plugin.frontends:
             try:
                 yield from frontend.doctor()
+                yield from _engine(frontend)
             except Exception as error:
                 yield Check(frontend.name, "broken", f"its own check failed: {error}")
+    yield _stored()
     if not plugins().all:
         yield Check("frontends", "missing", "none is installed", install_line(*RECOMMENDED))
+
+
+def _engine(frontend: Frontend) -> Iterator[Check]:
+    """Whether the frontend's engine is there already, and how large it is."""
+    from capsule.build.engines import engine_state
+    from capsule.frontend.spec import Source
+
+    here = Path.cwd()
+    engine = frontend.engine(Source(here / f"main{frontend.suffixes[0]}", here))
+    if engine is None:
+        return
+    state = engine_state(engine)
+    name = f"{frontend.name} engine"
+    if state.built is None:
+        yield Check(name, "info", "not built yet: the first run does that, once per machine")
+    elif state.compiled is None:
+        yield Check(name, "info", f"built ({_size(state.built)}); the first run compiles it for this machine")
+    else:
+        yield Check(name, "ok", f"built ({_size(state.built)}) and compiled ({_size(state.compiled)})")
+
+
+def _stored() -> Check:
+    """How much of the disk the user's cache takes."""
+    from capsule.project.user_cache import user_store
+
+    said = []
+    try:
+        for name, what in (("engines", "engines"), ("compiled", "compiled components")):
+            found = user_store(name).stat()
+            said.append(f"{found.entries} {what} of {_size(found.bytes)}")
+    except (OSError, CapsuleError) as error:
+        return Check("stored", "broken", str(error))
+    return Check("stored", "info", f"{', '.join(said)}; capsule cache prune --max-age 720h removes old ones")
+
+
+def _size(size: int) -> str:
+    return f"{size / (1 << 20):,.1f} MiB"
 
 
 def _wasmtime() -> Check:

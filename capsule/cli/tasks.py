@@ -11,7 +11,7 @@ from capsule.cli.common.ceilings import given_limits
 from capsule.cli.common.exits import EXIT_OK
 from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
-from capsule.cli.common.render import write_line
+from capsule.cli.common.render import write_columns, write_line
 from capsule.cli.common.values import value_text
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.options import OPTIONS
@@ -56,12 +56,14 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = Fa
     for task in declared_tasks:
         write_line(f"{task.name}  ({task.location})")
         effective = apply_limits(task.declared, limits, task=task.name, location=task.location)
+        rows = []
         for option in OPTIONS:
             value = getattr(effective.policy, option)
             declared = getattr(task.declared.policy, option)
             cut = "" if value == declared else f"  [declared: {value_text(option, declared)}]"
             origin = effective.origins.get(option, "")
-            write_line(f"  {option:<14} {value_text(option, value):<28} {origin}{cut}")
+            rows.append((f"  {option:<14}", f"{value_text(option, value):<28}", f"{origin}{cut}"))
+        write_columns(rows)
     return EXIT_OK
 
 

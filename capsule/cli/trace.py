@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from capsule.cli.common.columns import terminal_width
+
 TRACE_FILE = Path(".capsule", "trace.db")
 
 
@@ -20,14 +22,23 @@ def trace(run: str | None = None, *, limit: int = 20, json: bool = False, output
     here = Path.cwd()
     root, _ = find_root(here, here)
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = report(root, run, limit=limit, json=json, output=output, colour=colour)
+    text = report(root, run, limit=limit, json=json, output=output, colour=colour, width=terminal_width())
     sys.stdout.write(
         text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
     )
     return 0
 
 
-def report(root: Path, run: str | None, *, limit: int, json: bool, output: bool, colour: bool) -> str:
+def report(
+    root: Path,
+    run: str | None,
+    *,
+    limit: int,
+    json: bool,
+    output: bool,
+    colour: bool,
+    width: int | None = None,
+) -> str:
     """What `trace` prints for the project at ``root``. Raises `CapsuleError`."""
     from capsule.errors import UsageError
     from capsule.journal import reader, render
@@ -39,4 +50,4 @@ def report(root: Path, run: str | None, *, limit: int, json: bool, output: bool,
     if limit < 1:
         raise UsageError(f"--limit {limit} shows nothing", hint="give a number of 1 or more")
     runs = reader.recent(path, limit)
-    return render.to_json(runs) if json else render.runs_text(runs, colour=colour)
+    return render.to_json(runs) if json else render.runs_text(runs, colour=colour, width=width)

@@ -34,19 +34,24 @@ _COLOURS: Final[dict[RunState, str]] = {
 }
 
 
-def runs_text(runs: Sequence[RunSummary], *, colour: bool = False) -> str:
-    """A table of runs, one a line."""
+_BESIDE_NAMES = 64
+"""Characters of a line of a table that aren't names: id, time, state, duration, and what lies in between."""
+
+
+def runs_text(runs: Sequence[RunSummary], *, colour: bool = False, width: int | None = None) -> str:
+    """A table of runs, one a line, of at most ``width`` characters where the names of files allow it."""
     if not runs:
         return "no runs are recorded here\n"
     header = ("RUN", "STARTED", "STATE", "DURATION", "SOURCE", "TASK")
+    longest = 48 if width is None else max(12, min(48, (width - _BESIDE_NAMES) // 2))
     rows = [
         (
             _short(run.id, _ID_LENGTH, mark=False),
             _moment(run.started),
             run.state,
             _duration(run.duration),
-            _short(run.source, 48),
-            _short(run.task, 32),
+            _short(run.source, longest),
+            _short(run.task, min(longest, 32)),
         )
         for run in runs
     ]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 PATIENCE = 0.2
 """Seconds before anything is shown."""
+
+WORTH_TELLING = 1.0
+"""Seconds from which on the time that it has taken so far is shown."""
 
 
 class Progress:
@@ -24,6 +31,8 @@ class Progress:
         self._timer: threading.Timer | None = None
         self._showing = False
         self._spinner: Any = None
+        self._started = time.monotonic()
+        self._began = self._started
 
     def __call__(self, message: str) -> None:
         """Says what is being done from now on."""
@@ -31,6 +40,7 @@ class Progress:
             return
         with self._lock:
             self._message = message
+            self._began = time.monotonic()
             if self._showing:
                 self._show()
             elif self._timer is None:
@@ -67,20 +77,33 @@ class Progress:
         # Names of files and packages are in it, and those are anybody's.
         message = escape(self._message)
         if not sys.stderr.isatty():
-            sys.stderr.write(f"capsule: {message}\n")
+            so_far = time.monotonic() - self._started
+            after = f" (after {so_far:.0f} s)" if so_far >= WORTH_TELLING else ""
+            sys.stderr.write(f"capsule: {message}{after}\n")
             sys.stderr.flush()
             return
         if self._spinner is None:
             from rich.console import Console
             from rich.status import Status
-            from rich.text import Text
 
-            self._spinner = Status(Text(message), console=Console(stderr=True))
+            self._spinner = Status(_Elapsed(message, self._began), console=Console(stderr=True))
             self._spinner.start()
         else:
-            from rich.text import Text
+            self._spinner.update(_Elapsed(message, self._began))
 
-            self._spinner.update(Text(message))
+
+class _Elapsed:
+    """What is being done, and for how long: drawn anew with each step of the spinner."""
+
+    def __init__(self, message: str, began: float) -> None:
+        self._message = message
+        self._began = began
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        seconds = int(time.monotonic() - self._began)
+        return Text(f"{self._message} ({seconds} s)" if seconds >= WORTH_TELLING else self._message)
 
 
 class Tally:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from capsule.cli.common.progress import PATIENCE, Progress
+from capsule.cli.common.progress import PATIENCE, Progress, _Elapsed
 
 
 def test_quick_work_shows_nothing(capsys):
@@ -34,3 +34,17 @@ def test_quiet_is_quiet(capsys):
         progress("compiling")
         time.sleep(PATIENCE + 0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_what_takes_long_says_how_long_it_has_taken(capsys, monkeypatch):
+    with Progress() as progress:
+        progress("building")
+        time.sleep(PATIENCE + 0.15)
+        monkeypatch.setattr(progress, "_started", time.monotonic() - 34)
+        progress("compiling")
+    assert capsys.readouterr().err == "capsule: building\ncapsule: compiling (after 34 s)\n"
+
+
+def test_on_a_terminal_the_time_of_what_is_being_done_counts_up():
+    assert _Elapsed("building", time.monotonic()).__rich__().plain == "building"
+    assert _Elapsed("building", time.monotonic() - 12.5).__rich__().plain == "building (12 s)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from capsule.terminal import block, escape, paragraph, safe, write
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from capsule.events import Event
     from capsule.frontend.spec import Diagnostic
     from capsule.sdk.outcome import Envelope
+
+_RED, _GREEN, _YELLOW, _CYAN, _DIM = "1;31", "32", "33", "36", "2"
+_STATES: Final = {"succeeded": _GREEN, "failed": _RED, "cancelled": _YELLOW}
 
 
 def write_envelope(envelope: Envelope) -> None:
@@ -33,7 +37,10 @@ def write_outcome(envelope: Envelope) -> None:
         write(sys.stderr, block(traceback) + "\n")
     name = envelope.execution["task_name"]
     message = paragraph(str(error.get("message")))
-    write(sys.stderr, f"{_red('error:')} the task {name!r} failed: {error.get('error_type')}: {message}\n")
+    write(
+        sys.stderr,
+        f"{_painted('error:', _RED)} the task {name!r} failed: {error.get('error_type')}: {message}\n",
+    )
 
 
 def write_error(error: CapsuleError) -> None:
@@ -42,9 +49,9 @@ def write_error(error: CapsuleError) -> None:
     traceback = getattr(error, "traceback", None)
     if traceback:
         write(sys.stderr, block(traceback) + "\n")
-    write(sys.stderr, f"{_red('error:')} {paragraph(where + error.message)}\n")
+    write(sys.stderr, f"{_painted('error:', _RED)} {paragraph(where + error.message)}\n")
     if error.hint:
-        write(sys.stderr, f"hint: {paragraph(error.hint)}\n")
+        write(sys.stderr, f"{_painted('hint:', _CYAN)} {paragraph(error.hint)}\n")
 
 
 def write_line(text: str) -> None:
@@ -54,14 +61,15 @@ def write_line(text: str) -> None:
 
 def write_warning(message: str) -> None:
     """A warning on stderr."""
-    write(sys.stderr, f"warning: {paragraph(message)}\n")
+    write(sys.stderr, f"{_painted('warning:', _YELLOW)} {paragraph(message)}\n")
 
 
-def write_columns(rows: list[tuple[str, ...]]) -> None:
-    """Rows of a table, each column as wide as its widest cell."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        write_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def write_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of a table on stdout; on a terminal, within its width."""
+    from capsule.cli.common.columns import columns, terminal_width
+
+    for line in columns([[escape(cell) for cell in row] for row in rows], terminal_width()):
+        write_line(line)
 
 
 def error_row(error: CapsuleError) -> dict[str, Any]:
@@ -85,7 +93,21 @@ def write_event(event: Event) -> None:
     """One line on stderr for what happens in a run: ``--verbose``."""
     lines = _event_lines(event)
     if lines:
-        write(sys.stderr, "".join(f"{escape(line)}\n" for line in lines))
+        colour = _colour(event)
+        write(sys.stderr, "".join(f"{_painted(escape(line), colour)}\n" for line in lines))
+
+
+def _colour(event: Event) -> str:
+    from capsule import events
+
+    match event:
+        case events.TaskEnded():
+            return _STATES.get(event.state, _DIM)
+        case events.AttemptEnded():
+            return _RED
+        case events.Refused():
+            return _YELLOW
+    return _DIM
 
 
 def _event_lines(event: Event) -> list[str]:
@@ -100,7 +122,8 @@ def _event_lines(event: Event) -> list[str]:
             again = "" if event.attempt == 1 else f" (attempt {event.attempt})"
             return [f"[#{event.task}] running{again}"]
         case events.AttemptEnded() if event.error_type is not None:
-            return [f"[#{event.task}] attempt {event.attempt} failed: {event.error_type}: {event.message}"]
+            why = "" if event.message is None else f": {event.message}"
+            return [f"[#{event.task}] attempt {event.attempt} failed: {event.error_type}{why}"]
         case events.TaskEnded():
             return [
                 f"[#{event.task}] {event.state} after {event.duration * 1000:.0f} ms, "
@@ -131,6 +154,7 @@ def _unicode(stream: TextIO) -> bool:
     return (stream.encoding or "").lower().replace("-", "") == "utf8"
 
 
-def _red(text: str) -> str:
+def _painted(text: str, colour: str) -> str:
+    """The text on stderr, in colour where that is a terminal and nobody says no."""
     coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    return f"\x1b[1;31m{text}\x1b[0m" if coloured else text
+    return f"\x1b[{colour}m{text}\x1b[0m" if coloured else text

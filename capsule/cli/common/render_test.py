@@ -69,7 +69,11 @@ def test_on_a_terminal_nothing_of_a_guests_can_drive_it(monkeypatch):
     write_outcome(envelope(error={"error_type": "task_error", "message": nasty, "traceback": nasty}))
     write_error(CapsuleError(nasty, hint=nasty))
     write_event(events.Refused("r", 1, 0.0, "allowed_hosts", nasty))
-    for text in (out.getvalue(), err.getvalue().replace("\x1b[1;31merror:\x1b[0m", "")):
+    ours = ("\x1b[1;31m", "\x1b[33m", "\x1b[36m", "\x1b[2m", "\x1b[0m")
+    said = err.getvalue()
+    for colour in ours:
+        said = said.replace(colour, "")
+    for text in (out.getvalue(), said):
         assert "\x1b" not in text
         assert "\x07" not in text
         assert "\u202e" not in text
@@ -78,8 +82,10 @@ def test_on_a_terminal_nothing_of_a_guests_can_drive_it(monkeypatch):
 
 def test_colour_is_for_terminals_that_want_it(monkeypatch):
     _, err = terminal(monkeypatch)
-    write_error(CapsuleError("bad"))
-    assert err.getvalue().startswith("\x1b[1;31merror:")
+    write_error(CapsuleError("bad", hint="do it better"))
+    assert err.getvalue() == "\x1b[1;31merror:\x1b[0m bad\n\x1b[36mhint:\x1b[0m do it better\n"
+    write_event(events.TaskEnded("r", 2, 0.0, "failed", 1.5, 1, 12345, "timeout", "late"))
+    assert err.getvalue().endswith("\x1b[1;31m[#2] failed after 1500 ms, fuel 12,345, retries 1\x1b[0m\n")
     monkeypatch.setenv("NO_COLOR", "1")
     write_error(CapsuleError("worse"))
     assert err.getvalue().endswith("\nerror: worse\n")

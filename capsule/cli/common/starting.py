@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,11 @@ from capsule.cli.common.render import write_envelope, write_event, write_outcome
 from capsule.cli.common.words import typed_words
 
 if TYPE_CHECKING:
-    from capsule.events import Event
+    from capsule.events import AttemptEnded, Event
     from capsule.runtime.execution import Execution
+
+MAIN = 1
+"""The number of a run's first task."""
 
 FAREWELL = 1.0
 """Seconds that an interrupted run gets to end."""
@@ -99,13 +102,22 @@ class _Show:
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
+        self._failed: AttemptEnded | None = None
 
     def __call__(self, event: Event) -> None:
-        from capsule.events import Output
+        from capsule.events import AttemptEnded, Output, TaskEnded
 
         if isinstance(event, Output):
             from capsule.terminal import write_guest_text
 
             write_guest_text(event.text)
         elif self._verbose:
-            write_event(event)
+            # What the run fails of is said when it is over, in full: not here as well.
+            if self._failed is not None and getattr(event, "task", None) == self._failed.task:
+                last = isinstance(event, TaskEnded)
+                write_event(replace(self._failed, message=None) if last else self._failed)
+                self._failed = None
+            if isinstance(event, AttemptEnded) and event.task == MAIN and event.error_type is not None:
+                self._failed = event
+            else:
+                write_event(event)

@@ -19,7 +19,7 @@ from capsule_js.toolchain import (
 
 
 def checks() -> Iterator[Check]:
-    """Node, the bundler, the engine's recipe, the type checker. Builds and installs nothing."""
+    """Node, the bundler, the engine recipe, the type checker. Builds and installs nothing."""
     yield _node()
     yield _esbuild()
     yield _engine()
@@ -59,9 +59,10 @@ def _engine() -> Check:
     try:
         key = engine_key()
     except (CapsuleError, OSError) as error:
-        return Check("JavaScript engine", "broken", str(error), hint=install_line("capsule-js", again=True))
-    detail = f"{NAME} {VERSION}, key {key[:12]}; built on first use, once per machine"
-    return Check("JavaScript engine", "info", detail)
+        return Check(
+            "JavaScript engine recipe", "broken", str(error), hint=install_line("capsule-js", again=True)
+        )
+    return Check("JavaScript engine recipe", "ok", f"{NAME} {VERSION}, key {key[:12]}")
 
 
 def _typescript() -> Check:

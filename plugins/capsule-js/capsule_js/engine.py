@@ -69,7 +69,7 @@ def javascript_engine(toolchain: Toolchain) -> Engine:
 
     def build(progress: Callable[[str], None]) -> bytes:
         node, modules = toolchain.node(progress), toolchain.modules(progress)
-        progress("building the JavaScript engine")
+        progress("building the JavaScript engine (once per machine; compiling it comes next)")
         return build_engine(node, modules)
 
     return Engine(name=NAME, version=VERSION, key=engine_key(), build=build)

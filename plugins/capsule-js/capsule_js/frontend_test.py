@@ -183,5 +183,5 @@ def test_inputs_carry_the_versions_of_all_tools(tmp_path: Path, host: Any, esbui
 def test_doctor_says_what_is_there_and_starts_no_installation(host: Any) -> None:
     checks = {check.name: check for check in JavaScriptFrontend().doctor()}
     assert checks["esbuild"].state == "ok"
-    assert checks["JavaScript engine"].state == "info"
+    assert checks["JavaScript engine recipe"].state == "ok"
     assert all(check.hint for check in checks.values() if check.state in ("missing", "broken"))

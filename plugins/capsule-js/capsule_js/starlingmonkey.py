@@ -45,7 +45,7 @@ def starlingmonkey_engine(toolchain: Toolchain) -> Engine:
     def build(progress: Callable[[str], None]) -> bytes:
         node, modules = toolchain.node(progress), toolchain.modules(progress)
         tools = toolchain.starlingmonkey(progress)
-        progress("building the StarlingMonkey engine")
+        progress("building the StarlingMonkey engine (once per machine; compiling it comes next)")
         command = [str(node), str(STARLINGMONKEY / "build.mjs"), str(modules), str(tools)]
         return engine.build_component(command, WORLD, (), TIMEOUT)
 

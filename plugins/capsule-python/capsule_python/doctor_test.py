@@ -10,8 +10,8 @@ from capsule_python.frontend import PythonFrontend
 def test_the_doctor_says_what_is_there() -> None:
     found = {check.name: check for check in checks()}
     assert found["componentize-py"].state == "ok"
-    assert found["Python engine"].state == "info"
-    assert set(found) == {"componentize-py", "Python engine", "package installer"}
+    assert found["Python engine recipe"].state == "ok"
+    assert set(found) == {"componentize-py", "Python engine recipe", "package installer"}
     assert list(PythonFrontend().doctor()) == list(found.values())
 
 

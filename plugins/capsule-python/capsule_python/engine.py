@@ -108,7 +108,7 @@ def _wit_files() -> Iterator[tuple[str, Path]]:
 
 
 def _build_engine(progress: Callable[[str], None]) -> bytes:
-    progress(f"building the Python {GUEST_PYTHON} engine (once per machine)")
+    progress(f"building the Python {GUEST_PYTHON} engine (once per machine; compiling it comes next)")
     return componentize("python-engine", {"engine_app.py": _ENGINE_ENTRY.encode()})
 
 
