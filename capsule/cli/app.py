@@ -8,16 +8,18 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 Json = Annotated[
-    bool, Parameter(name="--json", negative=(), help="One line of JSON on stdout, nothing else.")
+    bool, Parameter(name="--json", negative=(), help="Print one line of JSON on stdout, and nothing else.")
 ]
-Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative=(), help="Show what happens, live.")]
+Verbose = Annotated[
+    bool, Parameter(name=["--verbose", "-v"], negative=(), help="Show what happens, as it happens.")
+]
 Mounts = Annotated[
     tuple[str, ...],
     Parameter(name="--mount", negative=(), help="A folder for the run: HOST[::GUEST][:ro|:rw]. Repeatable."),
 ]
 Limit = Annotated[
     tuple[str, ...],
-    Parameter(name="--limit", negative=(), help="A ceiling: NAME=VALUE, like ram=256MB. Repeatable."),
+    Parameter(name="--limit", negative=(), help="A ceiling: NAME=VALUE, such as ram=256MB. Repeatable."),
 ]
 DenyAll = Annotated[
     bool,
@@ -42,12 +44,14 @@ Stdin = Annotated[
     Parameter(
         name="--stdin",
         allow_leading_hyphen=True,
-        help="For a command (wasi:cli/run): the file that it reads, - for ours.",
+        help="What a command (wasi:cli/run) reads as its standard input: a file, or - for our own.",
     ),
 ]
 ArgsFile = Annotated[Path | None, Parameter(name="--args-file", help="Typed arguments from a JSON file.")]
-EnvFile = Annotated[Path | None, Parameter(name="--env-file", help="More values for env_variables.")]
-TaskName = Annotated[str, Parameter(name="--task", help="The task to run.")]
+EnvFile = Annotated[
+    Path | None, Parameter(name="--env-file", help="A file with more values for env_variables, like .env.")
+]
+TaskName = Annotated[str, Parameter(name="--task", help="The task to run, instead of main.")]
 Arguments = Annotated[
     str,
     Parameter(
@@ -60,14 +64,16 @@ app = App(
     help="Runs tasks in WebAssembly sandboxes, each with the policy that it declares.\n\n"
     "Start with: capsule run hello.py",
     version_flags=["--version"],
+    # Where a default tells something, the help says it in words.
+    default_parameter=Parameter(show_default=False),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-cache_app = App(name="cache", help="What is stored, and how to get rid of it.", help_format="plaintext")
+cache_app = App(name="cache", help="What is stored, and how to remove it.", help_format="plaintext")
 app.command(cache_app)
 plugin_app = App(name="plugin", help="Frontends for other languages.", help_format="plaintext")
 app.command(plugin_app)
-keys_app = App(name="keys", help="Keys that artifacts are signed with.", help_format="plaintext")
+keys_app = App(name="keys", help="Keys to sign artifacts with.", help_format="plaintext")
 app.command(keys_app)
 
 
@@ -83,7 +89,7 @@ app.version = _version
 @app.command
 def run(
     file: Annotated[
-        Path | None, Parameter(help="A source file or a .wasm; without it, the entrypoint.")
+        Path | None, Parameter(help="A source file or a .wasm; by default, the entrypoint of capsule.toml.")
     ] = None,
     /,
     *args: Arguments,
@@ -100,10 +106,9 @@ def run(
     require_signature: RequireSignature = (),
     stdin: Stdin = None,
 ) -> int:
-    """Builds a file, if need be, and runs its main task.
+    """Builds a file if it has changed, and runs its main task.
 
-    Exit codes: 0 the task returned, 1 it failed, 2 usage or configuration, 3 the build failed,
-    130 interrupted.
+    Exit codes: 0 it returned, 1 it failed, 2 wrong usage or settings, 3 the build failed, 130 interrupted.
 
     Example: capsule run main.py hello --verbose
     """
@@ -122,7 +127,9 @@ def run(
 
 @app.command(name="exec")
 def exec_(
-    file: Annotated[Path, Parameter(help="A .wasm of capsule build --export, or a component of others.")],
+    file: Annotated[
+        Path, Parameter(help="A .wasm from capsule build --export, or somebody else's component.")
+    ],
     /,
     *args: Arguments,
     task: TaskName = "main",
@@ -137,7 +144,7 @@ def exec_(
     require_signature: RequireSignature = (),
     stdin: Stdin = None,
 ) -> int:
-    """Runs an artifact, under the policies that are built into it, or a component of others, under yours.
+    """Runs an exported artifact under the policies built into it, or somebody else's component under yours.
 
     Example: capsule exec hello.wasm
     """
@@ -159,31 +166,38 @@ def exec_(
 @app.command
 def build(
     *files: Annotated[
-        Path, Parameter(help="Source files, folders, patterns; without any, all members, or the entrypoint.")
+        Path, Parameter(help="Source files, folders or patterns; by default, all members, or the entrypoint.")
     ],
     export: Annotated[
         bool, Parameter(negative=(), help="Write FILE.wasm, which runs without its source.")
     ] = False,
     snapshot: Annotated[
-        bool, Parameter(negative=(), help="Run the program's top level now, for programs with heavy imports.")
+        bool,
+        Parameter(
+            negative=(), help="Run the program's top level now, once: for programs with heavy imports."
+        ),
     ] = False,
     typecheck: Annotated[
-        bool, Parameter(negative=(), help="Check types, too: exit code 3 when something is wrong.")
+        bool, Parameter(negative=(), help="Check types, too; exit with 3 if something is wrong.")
     ] = False,
     jobs: Annotated[
-        int | None, Parameter(name=["--jobs", "-j"], help="Members to build at once; one for each CPU.")
+        int | None,
+        Parameter(name=["--jobs", "-j"], help="How many members to build at once; by default, one per CPU."),
     ] = None,
     affected: Annotated[
-        bool, Parameter(negative=(), help="Only members that a change touches, by what git says.")
+        bool, Parameter(negative=(), help="Only members affected by a change, according to git.")
     ] = False,
     since: Annotated[
-        str | None, Parameter(help="With --affected: changes since this revision; without it, since HEAD.")
+        str | None, Parameter(help="With --affected: changes since this revision, instead of HEAD.")
     ] = None,
     check: Annotated[
-        bool, Parameter(negative=(), help="Build nothing: exit code 3 when an artifact is not its source's.")
+        bool,
+        Parameter(
+            negative=(), help="Keep nothing: build again, compare, and exit with 3 if an artifact differs."
+        ),
     ] = False,
     explain: Annotated[
-        bool, Parameter(negative=(), help="Build nothing: say why members were built, or would be.")
+        bool, Parameter(negative=(), help="Build nothing: say why each member was built, or would be.")
     ] = False,
     watch: Annotated[bool, Parameter(negative=(), help="Build again on every save, until Ctrl-C.")] = False,
     sign: Annotated[
@@ -192,7 +206,7 @@ def build(
     ] = (),
     json: Json = False,
 ) -> int:
-    """Builds artifacts ahead of time: of a file, or of all members of a workspace.
+    """Builds artifacts ahead of time, for a file or for every member of a workspace.
 
     Example: capsule build hello.py --export
     """
@@ -208,7 +222,7 @@ def build(
 @app.command
 def tasks(
     file: Annotated[
-        Path | None, Parameter(help="A source file or a .wasm; without it, the entrypoint.")
+        Path | None, Parameter(help="A source file or a .wasm; by default, the entrypoint of capsule.toml.")
     ] = None,
     /,
     *,
@@ -216,7 +230,7 @@ def tasks(
     deny_all: DenyAll = False,
     json: Json = False,
 ) -> int:
-    """Lists the tasks of a file, and what each may use.
+    """Lists a file's tasks, and what each of them may use.
 
     Example: capsule tasks main.py
     """
@@ -228,9 +242,9 @@ def tasks(
 @app.command
 def explain(
     file: Annotated[
-        Path | None, Parameter(help="A source file or a .wasm; without it, the entrypoint.")
+        Path | None, Parameter(help="A source file or a .wasm; by default, the entrypoint of capsule.toml.")
     ] = None,
-    task: Annotated[str | None, Parameter(help="One task; without it, all of them.")] = None,
+    task: Annotated[str | None, Parameter(help="One task; by default, all of them.")] = None,
     /,
     *,
     limit: Limit = (),
@@ -239,7 +253,7 @@ def explain(
     env_file: EnvFile = None,
     json: Json = False,
 ) -> int:
-    """Says what each task of a file may use, value by value: where it came from, and what cut it.
+    """Shows what each task of a file may use, value by value: where it came from, and what cut it down.
 
     Example: capsule explain main.py main --limit ram=256MB
     """
@@ -250,12 +264,12 @@ def explain(
 
 @app.command
 def trace(
-    run: Annotated[str | None, Parameter(help="A run's id, or its beginning.")] = None,
+    run: Annotated[str | None, Parameter(help="A run's id, or the beginning of one.")] = None,
     /,
     *,
-    limit: Annotated[int, Parameter(help="How many runs to list.")] = 20,
+    limit: Annotated[int, Parameter(help="How many runs to list; by default, 20.")] = 20,
     json: Json = False,
-    output: Annotated[bool, Parameter(negative=(), help="Show what the tasks wrote, too.")] = False,
+    output: Annotated[bool, Parameter(negative=(), help="Show what the tasks printed, too.")] = False,
 ) -> int:
     """Lists recent runs, or shows one as a tree of its tasks.
 
@@ -287,7 +301,7 @@ def schema() -> int:
 
 @app.command
 def doctor(*, json: Json = False) -> int:
-    """Checks that everything is there, and says what to do if not."""
+    """Checks that everything is in place, says what to do if not, and what is built."""
     from capsule.cli.doctor import diagnose
 
     return diagnose(as_json=json)
@@ -306,9 +320,9 @@ def worker() -> int:
 
 @keys_app.command
 def new(
-    name: Annotated[str, Parameter(help="NAME.key is made, which is private, and NAME.pub, to give away.")], /
+    name: Annotated[str, Parameter(help="Writes NAME.key, which is private, and NAME.pub, to give away.")], /
 ) -> int:
-    """Makes a pair of keys for signing artifacts.
+    """Makes a pair of keys to sign artifacts with.
 
     Example: capsule keys new release
     """
@@ -319,7 +333,7 @@ def new(
 
 @keys_app.command(name="show")
 def show_key(file: Annotated[Path, Parameter(help="A private key, or public ones.")], /) -> int:
-    """Says the ids of the keys in a file, by which errors and 'capsule explain' name them.
+    """Shows the ids of the keys in a file, as errors and 'capsule explain' give them.
 
     Example: capsule keys show release.pub
     """
@@ -340,11 +354,13 @@ def stat(*, json: Json = False) -> int:
 def prune(
     *,
     max_size: Annotated[
-        str | None, Parameter(help="Keep at most this much in each store, like 500MB.")
+        str | None, Parameter(help="Keep at most this much in each store, such as 500MB.")
     ] = None,
-    max_age: Annotated[str | None, Parameter(help="Keep what was used within this time, like 720h.")] = None,
+    max_age: Annotated[
+        str | None, Parameter(help="Keep what was used within this time, such as 720h.")
+    ] = None,
 ) -> int:
-    """Removes what was used longest ago."""
+    """Removes what has not been used for longest."""
     from capsule.cli.cache import prune as remove
 
     return remove(max_size=max_size, max_age=max_age)
@@ -354,7 +370,7 @@ def prune(
 def clear(
     *,
     all: Annotated[
-        bool, Parameter(name="--all", negative=(), help="Engines and compiled code, too.")
+        bool, Parameter(name="--all", negative=(), help="Remove engines and compiled code, too.")
     ] = False,
 ) -> int:
     """Removes the project's artifacts."""
@@ -365,9 +381,9 @@ def clear(
 
 @cache_app.command
 def push(
-    *files: Annotated[Path, Parameter(help="Source files; without any, the entrypoint or all members.")],
+    *files: Annotated[Path, Parameter(help="Source files; by default, the entrypoint or all members.")],
     all: Annotated[
-        bool, Parameter(name="--all", negative=(), help="Whatever the store holds and is up to date.")
+        bool, Parameter(name="--all", negative=(), help="Everything in the store that is up to date.")
     ] = False,
     json: Json = False,
 ) -> int:
@@ -382,7 +398,7 @@ def push(
 
 @cache_app.command
 def pull(
-    *files: Annotated[Path, Parameter(help="Source files; without any, the entrypoint or all members.")],
+    *files: Annotated[Path, Parameter(help="Source files; by default, the entrypoint or all members.")],
     json: Json = False,
 ) -> int:
     """Fetches artifacts from the shared cache, and builds nothing.
@@ -396,10 +412,10 @@ def pull(
 
 @app.command
 def init(
-    language: Annotated[str, Parameter(help="python or typescript.")] = "python",
+    language: Annotated[str, Parameter(help="python, the default, or typescript.")] = "python",
     /,
     *,
-    folder: Annotated[Path, Parameter(help="Where to write it; here by default.")] = Path(),
+    folder: Annotated[Path, Parameter(help="Where to write it; by default, here.")] = Path(),
 ) -> int:
     """Makes a project to start from: a program, its test, and a capsule.toml with safe settings.
 
@@ -412,10 +428,12 @@ def init(
 
 @plugin_app.command(name="new")
 def new_plugin(
-    name: Annotated[str, Parameter(help="The language: small letters and digits. It is the suffix, too.")],
+    name: Annotated[
+        str, Parameter(help="The language, in lower-case letters and digits; also the suffix of its files.")
+    ],
     /,
     *,
-    folder: Annotated[Path | None, Parameter(help="Where to write it; capsule-NAME by default.")] = None,
+    folder: Annotated[Path | None, Parameter(help="Where to write it; by default, capsule-NAME.")] = None,
 ) -> int:
     """Writes a working frontend plugin, with its tests, to start from.
 
@@ -434,7 +452,7 @@ def install_completion(
     ] = None,
     yes: Annotated[bool, Parameter(name="--yes", negative=(), help="Don't ask.")] = False,
 ) -> int:
-    """Sets up completion for your shell, after asking: it adds a line to a file of yours."""
+    """Sets up completion for your shell; asks before it adds a line to a file of yours."""
     from capsule.cli.completion import install_completion as install
 
     return install(app, shell, yes=yes)

@@ -129,7 +129,7 @@ def _write(
     ]
     run += [("mount", _folder_text(folder), "--mount") for folder in found.mounts]
     if signed is not None:
-        how = f"checked: {', '.join(checked)}" if checked else "not checked: --require-signature does"
+        how = f"checked: {', '.join(checked)}" if checked else "not checked; --require-signature would"
         run.append(("signed by", ", ".join(signed) or "nobody", how))
     parts.append(("(run)", "a run as a whole", run))
     if sys.stdout.isatty():

@@ -47,7 +47,7 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = Fa
         print(json.dumps([_entry(task, limits) for task in declared_tasks]))
         return EXIT_OK
     if found.signatures:
-        how = "checked" if held_to.signatures else "not checked: 'capsule exec --require-signature' does"
+        how = "checked" if held_to.signatures else "not checked; 'capsule exec --require-signature' would"
         write_line(f"signed by {', '.join(one.key_id for one in found.signatures)} ({how})")
     contract = found.manifest.contract
     if contract.foreign:
