@@ -62,7 +62,7 @@ def list_tasks(file: Path | None, *, limit: tuple[str, ...], deny_all: bool = Fa
             declared = getattr(task.declared.policy, option)
             cut = "" if value == declared else f"  [declared: {value_text(option, declared)}]"
             origin = effective.origins.get(option, "")
-            rows.append((f"  {option:<14}", f"{value_text(option, value):<28}", f"{origin}{cut}"))
+            rows.append((f"  {option:<13}", f"{value_text(option, value):<27}", f"{origin}{cut}"))
         write_columns(rows)
     return EXIT_OK
 
