@@ -6,7 +6,6 @@ returned gives the same again. An entry that appears twice is kept once.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -121,6 +120,8 @@ def _grant(item: object, option: str, location: Location | None) -> FileGrant:
     if isinstance(item, str) and (path := item.rpartition(":"))[2] in MODES:
         # As mounts have it. Taken as a path it would be another folder, that nobody has.
         mode = "read-write" if MODES[path[2]] else "read-only"
+        import json  # for an error only: settings are read at every start
+
         accepted = json.dumps({"path": path[0], "mode": mode}, ensure_ascii=False)
         raise invalid(option, item, "a mode isn't written behind the path", accepted, location)
     if not isinstance(item, dict):
