@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "SECURITY.md").read_text()
-SECTION = PAGE.split("## What is promised")[1].split("\n#")[0]
-PROMISES = re.findall(r"^\| (?!Promise|---)(.+?) \| (.+?) \| (.+?) \|$", SECTION, re.MULTILINE)
+SECURITY = (ROOT / "SECURITY.md").read_text()
+PAGE = (ROOT / "docs/promises.md").read_text()
+SECTION = SECURITY.split("## What is promised")[1].split("\n### Where the layout differs")[0]
+PROMISES = re.findall(
+    r"^### (.+?)\n\nDefended in (.+?)\. Attacked by:\n\n(.+?)\n$", PAGE, re.MULTILINE | re.DOTALL
+)
+"""Of each promise its name, what defends it, and the tests that attack it."""
 NAMED = re.compile(r"`([\w/]+_test\.py)::(test_\w+)`")
 
 
@@ -33,6 +37,13 @@ def test_there_are_promises():
     assert len(PROMISES) > 20
 
 
+def test_each_promise_has_its_place_on_the_page_of_tests():
+    made = re.findall(r"^- \*\*(.+?)\.\*\* ", SECTION, re.MULTILINE)
+    assert made == [name for name, _, _ in PROMISES]
+    linked = re.findall(r"\[tests\]\(docs/promises\.md#([\w-]+)\)", SECTION)
+    assert linked == [re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in made]
+
+
 @pytest.mark.parametrize(
     ("promise", "attacked_by"), [(row[0], row[2]) for row in PROMISES], ids=lambda text: text[:40]
 )
@@ -41,7 +52,9 @@ def test_every_promise_names_the_tests_that_attack_it(promise, attacked_by):
 
 
 def test_every_test_that_is_named_exists():
-    assert not [name for name in NAMED.findall(PAGE) if (Path(name[0]).name, name[1]) not in known()]
+    assert not [
+        name for name in NAMED.findall(PAGE + SECURITY) if (Path(name[0]).name, name[1]) not in known()
+    ]
 
 
 @pytest.mark.parametrize("defence", [row[1] for row in PROMISES], ids=lambda text: text[:40])
