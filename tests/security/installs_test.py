@@ -162,12 +162,15 @@ def wheel(
 
 def sdist(name: str, canary: Path) -> bytes:
     """A source distribution that leaves a file when it is built, or when its metadata is made."""
-    setup = f"open({str(canary)!r}, 'w').close()\n"
-    setup += f"from setuptools import setup\nsetup(name={name!r}, version='1.0')\n"
+    # A backend of its own, as some Pythons have no setuptools.
+    backend = f"open({str(canary)!r}, 'w').close()\n"
+    backend += "def build_wheel(*args, **options): raise SystemExit(1)\n"
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w:gz") as archive:
         for file, text in {
-            "setup.py": setup,
+            "backend.py": backend,
+            "pyproject.toml": "[build-system]\nrequires = []\n"
+            "build-backend = 'backend'\nbackend-path = ['.']\n",
             "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         }.items():
             entry = tarfile.TarInfo(f"{name}-1.0/{file}")
