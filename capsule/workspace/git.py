@@ -73,6 +73,7 @@ _OURS = """\
 """
 
 _PACK = re.compile(r"(?:pack-[0-9a-f]{40,64}\.(?:pack|idx|rev|bitmap|mtimes))")
+_HEAD = re.compile(r"ref: refs/|[0-9a-f]{40}")
 _FAN = re.compile(r"[0-9a-f]{2}")
 _HINT = (
     "--affected --since REVISION needs a git repository that has this revision; "
@@ -146,21 +147,24 @@ def _found(folder: Path) -> tuple[Path, Path, Path]:
         check_owner(place)
         own = place
         if not place.is_dir():
-            text = _text(place) or ""
+            text = _text(place, within=top) or ""
             if not text.startswith("gitdir: "):
                 raise UsageError(f"--affected: {place} is no git folder", hint=_HINT)
             own = Path(os.path.normpath(top / text.removeprefix("gitdir: ").strip()))
             check_owner(own)
-        shared = _text(own / "commondir")
+        # Nothing else of a folder is read that a file of the repository may only call one of git's.
+        if not _HEAD.match(_text(own / "HEAD", within=own) or ""):
+            raise UsageError(f"--affected: {own} is no git folder", hint=_HINT)
+        shared = _text(own / "commondir", within=own)
         common = own if shared is None else Path(os.path.normpath(own / shared.strip()))
         check_owner(common)
         return top, own, common
     raise UsageError(f"--affected: this is no git repository: {folder}", hint=_HINT)
 
 
-def _text(file: Path) -> str | None:
+def _text(file: Path, *, within: Path) -> str | None:
     try:
-        return os.fsdecode(read_input(file, most=LARGEST_SETTINGS))
+        return os.fsdecode(read_input(file, most=LARGEST_SETTINGS, within=within))
     except InputMissing:
         return None
     except InputError as error:
@@ -170,22 +174,22 @@ def _text(file: Path) -> str | None:
 def _lay_out(private: Path, own: Path, common: Path) -> None:
     (private / "config").write_text(_settings(common) + _OURS)
     for name, source in (("HEAD", own), ("packed-refs", common), ("shallow", common)):
-        _copy(source / name, private / name, 64 << 20)
-    _copy(own / "index", private / "index", LARGEST_INDEX)
+        _copy(source / name, private / name, 64 << 20, within=source)
+    _copy(own / "index", private / "index", LARGEST_INDEX, within=own)
     for shared in own.glob("sharedindex.*"):
-        _copy(shared, private / shared.name, LARGEST_INDEX)
+        _copy(shared, private / shared.name, LARGEST_INDEX, within=own)
     (private / "info").mkdir()
-    _copy(common / "info" / "exclude", private / "info" / "exclude", LARGEST_SETTINGS)
+    _copy(common / "info" / "exclude", private / "info" / "exclude", LARGEST_SETTINGS, within=common)
     _copy_references(common / "refs", private / "refs")
     if own != common:
         _copy_references(own / "refs", private / "refs")
     _link_objects(common / "objects", private / "objects")
 
 
-def _copy(source: Path, target: Path, most: int) -> None:
+def _copy(source: Path, target: Path, most: int, *, within: Path) -> None:
     with suppress(InputMissing):
         before = source.lstat().st_mtime_ns if os.path.lexists(source) else 0
-        target.write_bytes(read_input(source, most=most))
+        target.write_bytes(read_input(source, most=most, within=within))
         # git reads a file anew that changed in the moment of the index or later: the copy is as old as it.
         os.utime(target, ns=(before, before))
 
@@ -227,7 +231,7 @@ def _link_objects(source: Path, target: Path) -> None:
 
 def _settings(common: Path) -> str:
     """The repository's settings that say how its files are to be read, and no others."""
-    content = _text(common / "config")
+    content = _text(common / "config", within=common)
     if content is None:
         return ""
     with tempfile.TemporaryDirectory(prefix="capsule-git-") as name:

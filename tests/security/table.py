@@ -31,6 +31,7 @@ TITLES = {
     "next_run_test.py": "Planting what runs next",
     "evaded_ceilings_test.py": "Ways around the ceilings",
     "deny_all_test.py": "`--deny-all`",
+    "repositories_test.py": "Hostile repositories, with everything watched",
     "installs_test.py": "Installing packages",
     "inputs_test.py": "Inputs that are something else, or somebody else's",
     "entropy_test.py": "What sandboxes share",
