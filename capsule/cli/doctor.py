@@ -7,12 +7,16 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
 from capsule.cli.common.render import write_columns
 from capsule.errors import CapsuleError
 from capsule.frontend.installing import RECOMMENDED, install_line
 from capsule.frontend.spec import Check, Frontend
+
+if TYPE_CHECKING:
+    from capsule.confinement.worker import Offered
 
 
 def diagnose(*, as_json: bool) -> int:
@@ -38,12 +42,14 @@ def diagnose(*, as_json: bool) -> int:
 
 
 def _checks() -> Iterator[Check]:
+    from capsule.confinement.worker import offered
     from capsule.frontend.manager import plugins
 
+    here = offered()  # first: it forks, and wasmtime starts threads
     yield Check("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield _wasmtime()
-    yield _workers()
-    yield _tools()
+    yield from _workers(here)
+    yield _tools(here)
     yield _user_cache()
     yield _project_state()
     for plugin in plugins().all:
@@ -110,36 +116,55 @@ def _wasmtime() -> Check:
     return Check("wasmtime", "ok", wasmtime_version())
 
 
-def _workers() -> Check:
-    """What confines a worker process on this machine."""
+def _workers(here: Offered) -> Iterator[Check]:
+    """What confines a worker process on this machine, one line for each means."""
     from capsule.confinement.landlock import OLDEST_ABI
-    from capsule.confinement.worker import offered
 
-    here = offered()
-    files = here.landlock >= OLDEST_ABI
-    means = {
-        "no new privileges": here.no_new_privileges,
-        f"Landlock ABI {here.landlock}" if files else "Landlock": files,
-        "seccomp": here.seccomp,
-    }
-    missing = [name for name, there in means.items() if not there]
-    said = ", ".join(f"no {name}" if name in missing else name for name, _ in means.items())
-    if not missing:
-        return Check("workers", "ok", f"processes with {said}")
-    return Check(
-        "workers",
-        "info",
-        f"processes with {said}: a sandbox escape would find more than its run was granted",
-        "Linux 5.19 or later on x86-64 or ARM64, with Landlock among its security modules, has all of it",
+    linux = "only Linux has it"
+    namespaces = (
+        "the system lets this user make none: in a container, allow them (a seccomp profile, CAP_SYS_ADMIN); "
+        "on Ubuntu, sysctl kernel.apparmor_restrict_unprivileged_userns=0"
     )
+    yield _means(
+        "no new privileges", here.no_new_privileges, "workers run no set-user-id file with its rights", linux
+    )
+    files = here.landlock >= OLDEST_ABI
+    scopes = ["files"]
+    if here.landlock >= 4:
+        scopes.append("TCP")
+    if here.landlock >= 6:
+        scopes.append("abstract sockets and signals")
+    yield _means(
+        "Landlock",
+        files,
+        f"ABI {here.landlock}: {', '.join(scopes)}"
+        if files
+        else "workers open the folders they were granted only",
+        "Linux 5.19 or later has it, with Landlock among its security modules",
+    )
+    yield _means(
+        "seccomp", here.seccomp, "workers have a list of system calls", "Linux on x86-64 or ARM64 has it"
+    )
+    yield _means("mount namespace", here.mounts, "workers don't see that there are other files", namespaces)
+    yield _means(
+        "IPC and network namespaces",
+        here.networks,
+        "workers have no network, and nothing that others share",
+        namespaces,
+    )
+    yield _means("memory limits", here.memory, "a worker that takes more than ram and 1 GiB ends", linux)
 
 
-def _tools() -> Check:
+def _means(name: str, holds: bool, what: str, hint: str) -> Check:
+    if holds:
+        return Check(name, "ok", what)
+    return Check(name, "info", f"not here, so it doesn't hold that {what}", hint)
+
+
+def _tools(here: Offered) -> Check:
     """What confines compilers and installers on this machine."""
     from capsule.confinement.landlock import OLDEST_ABI
-    from capsule.confinement.worker import offered
 
-    here = offered()
     files = here.landlock >= OLDEST_ABI
     always = "an environment of their own, bounded time, memory, files and processes"
     if files and here.seccomp:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from capsule.confinement import landlock, seccomp
+from capsule.confinement import landlock, mounts, namespaces, seccomp
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
-PR_SET_DUMPABLE: Final = 4
+PR_GET_PDEATHSIG: Final = 2
 SIGKILL: Final = 9
 
 OPEN_FILES: Final = 1024
@@ -28,17 +28,27 @@ FIRST_TO_GO: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What this machine offers. ``landlock`` is its ABI version, 0 for none."""
+    """What this machine offers this user. ``landlock`` is its ABI version, 0 for none."""
 
     no_new_privileges: bool
     landlock: int
     seccomp: bool
+    mounts: bool
+    networks: bool
+    memory: bool
 
 
 def offered() -> Offered:
-    """What workers on this machine are confined with."""
+    """What workers on this machine are confined with. Best asked while there is one thread: it forks."""
     linux = sys.platform == "linux"
-    return Offered(linux, landlock.abi(), linux and seccomp.available())
+    return Offered(
+        no_new_privileges=linux,
+        landlock=landlock.abi(),
+        seccomp=linux and seccomp.available(),
+        mounts=namespaces.tried(lambda: mounts.seclude([])),
+        networks=namespaces.tried(namespaces.leave_networks),
+        memory=linux,
+    )
 
 
 def die_with(parent: int) -> None:
@@ -72,5 +82,17 @@ def confine(folders: Sequence[tuple[int, bool]]) -> None:
         return
     with suppress(OSError):  # a kernel without it, or /proc is not there
         Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+    _seclude(folders)
     landlock.restrict(folders)
     seccomp.restrict()
+
+
+def _seclude(folders: Sequence[tuple[int, bool]]) -> None:
+    """Takes the sight of all other files away, where that can be had."""
+    parent, libc, chosen = os.getppid(), ctypes.CDLL(None), ctypes.c_int()
+    libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(chosen), 0, 0, 0)
+    mounts.seclude(folders)
+    # The kernel forgets the signal when rights change.
+    libc.prctl(PR_SET_PDEATHSIG, chosen, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from capsule.confinement import namespaces
 from capsule.confinement import worker as confinement
 from capsule.workers import passing
 
@@ -37,6 +38,7 @@ def main(channel_descriptor: int, parent: int) -> NoReturn:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     confinement.drop_privileges()
+    namespaces.leave_networks()  # once for all workers: it takes longer than the rest of a worker's start
     channel = socket.socket(fileno=channel_descriptor)
     channel.set_inheritable(False)
     try:

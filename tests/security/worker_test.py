@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from capsule import run_sync
-from capsule.confinement import landlock, seccomp
+from capsule.confinement import landlock, mounts, namespaces, seccomp
 from capsule.workers import attempt as attempts
 from capsule.workers.frames import PREFIX, Kind, encode
 from capsule.workers.pool import pool
@@ -26,6 +27,17 @@ PIDFD_GETFD = 438
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 confined = pytest.mark.skipif(
     landlock.abi() < landlock.OLDEST_ABI or not seccomp.available(), reason="this kernel does not offer it"
+)
+secluded = pytest.mark.skipif(
+    not namespaces.tried(lambda: mounts.seclude([])), reason="this user gets no mount namespace here"
+)
+as_users = pytest.mark.parametrize(
+    "nobody",
+    [
+        False,
+        pytest.param(True, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes nobody")),
+    ],
+    ids=["as_we_are", "as_nobody"],
 )
 
 
@@ -43,15 +55,23 @@ ESCAPED = """
     from capsule.confinement.worker import confine
 
     x86 = os.uname().machine == "x86_64"
-    inside, written, outside = sys.argv[2:5]
+    inside, written, outside, *more = sys.argv[3:]
     folders = [(os.open(inside, os.O_RDONLY), False), (os.open(written, os.O_RDONLY), True)]
+    folders += [(os.open(folder, os.O_RDONLY), True) for folder in more]
+    host = os.getppid()
+    if sys.argv[2] == "nobody":
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as after a start of its own
     confine(folders)
+    inside, written = (f"/proc/self/fd/{folder}" for folder, _ in folders[:2])
 
-    def attempt(function, *arguments):
+    def attempt(function, *arguments, **named):
         try:
-            function(*arguments)
+            function(*arguments, **named)
         except OSError as error:
-            return "refused" if error.errno in (1, 13, 18) else repr(error)
+            return "refused" if error.errno in (1, 13, 18) else "unseen" if error.errno == 2 else repr(error)
         return "allowed"
 
     def moved(folder):
@@ -78,17 +98,32 @@ ESCAPED = """
 """
 
 
-def escaped(attempt, tmp_path):
-    """What an attempt comes to in a confined process: one folder to read, one to write."""
+def escaped(attempt, tmp_path, more=(), nobody=False):
+    """What an attempt comes to in a confined process: one folder to read, one to write, and more to write."""
+    if nobody:  # who may not pass through pytest's own folders
+        with tempfile.TemporaryDirectory(prefix="capsule-test-") as folder:
+            Path(folder).chmod(0o755)
+            return _escaped(attempt, Path(folder), more, "nobody")
+    return _escaped(attempt, tmp_path, more, "")
+
+
+def _escaped(attempt, tmp_path, more, user):
     folders = []
-    for name in ("inside", "written", "outside"):
+    for name in ("inside", "written", "outside", *more):
         (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
         (tmp_path / name / "file").write_text("text")
+        if user == "nobody":
+            os.chown(tmp_path / name / "file", 65534, 65534)
         folders.append(str(tmp_path / name))
     root = str(Path(__file__).parent.parent.parent)
     text = textwrap.dedent(ESCAPED).replace("{ATTEMPT}", attempt)
     done = subprocess.run(
-        [sys.executable, "-c", text, root, *folders], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", text, root, user, *folders],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done
     return done.stdout.strip()
@@ -98,14 +133,7 @@ def escaped(attempt, tmp_path):
 @pytest.mark.parametrize(
     "attempt",
     [
-        "attempt(open, '/etc/passwd')",
-        "attempt(open, outside + '/file')",
-        "attempt(open, outside + '/new', 'w')",
-        "attempt(open, inside + '/../outside/file')",
-        "on_a_thread(lambda: open(outside + '/file'))",
-        "attempt(os.listdir, outside)",
         "attempt(os.listdir, '/')",
-        "attempt(open, '/proc/1/environ')",
         "attempt(open, inside + '/new', 'w')",
         "attempt(open, inside + '/file', 'a')",
         "attempt(os.unlink, inside + '/file')",
@@ -200,6 +228,70 @@ def test_what_an_escaped_guest_tries(attempt, tmp_path):
 
 
 @confined
+@as_users
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "attempt(open, '/etc/passwd')",
+        "attempt(open, outside + '/file')",
+        "attempt(open, outside + '/new', 'w')",
+        "attempt(open, inside + '/../outside/file')",
+        "on_a_thread(lambda: open(outside + '/file'))",
+        "attempt(os.listdir, outside)",
+        "attempt(open, '/proc/1/environ')",
+    ],
+)
+def test_what_an_escaped_guest_opens_by_its_path(attempt, nobody, tmp_path):
+    assert escaped(attempt, tmp_path, nobody=nobody) in ("refused", "unseen")
+
+
+@confined
+@secluded
+@as_users
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "attempt(os.stat, '/etc/passwd')",
+        "attempt(os.stat, outside)",
+        "attempt(os.stat, outside + '/file')",
+        "attempt(os.stat, '/usr')",
+        "attempt(os.lstat, outside)",
+        "attempt(os.stat, '../outside', dir_fd=folders[0][0])",
+        "attempt(os.stat, '../outside', dir_fd=folders[1][0])",
+        "attempt(os.stat, inside + '/../outside')",
+        "attempt(os.open, '/etc/passwd', os.O_PATH)",
+        "attempt(os.open, '/etc', os.O_PATH | os.O_DIRECTORY)",
+        "attempt(os.open, '../outside', os.O_PATH, dir_fd=folders[1][0])",
+        "attempt(os.readlink, '/proc/self/exe', dir_fd=folders[0][0])",
+        "attempt(os.readlink, f'/proc/{host}/exe', dir_fd=folders[0][0])",
+        "attempt(os.stat, f'/proc/{host}')",
+        "attempt(os.stat, '/proc/1')",
+        "attempt(os.stat, '/proc/self/root')",
+        "attempt(os.stat, '/dev/shm')",
+        "attempt(os.stat, '/sys')",
+    ],
+)
+def test_what_an_escaped_guest_sees_of_other_files(attempt, nobody, tmp_path):
+    assert escaped(attempt, tmp_path, nobody=nobody) == "unseen"
+
+
+@confined
+@as_users
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "attempt(open, written + '/../outside/file')",
+        "attempt(os.listdir, written + '/..')",
+        "attempt(os.mkdir, written + '/../new')",
+        "attempt(os.rename, written + '/file', written + '/../outside/taken')",
+        "attempt(os.unlink, written + '/../outside/file')",
+    ],
+)
+def test_what_an_escaped_guest_reaches_between_two_folders_that_it_may_write(attempt, nobody, tmp_path):
+    assert escaped(attempt, tmp_path, ["second"], nobody) == "refused"
+
+
+@confined
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -210,10 +302,14 @@ def test_what_an_escaped_guest_tries(attempt, tmp_path):
         "moved(folders[1][0])",
         "on_a_thread(lambda: open(inside + '/file')) == 'allowed'",
         "len(os.urandom(8)) == 8",
+        # From one folder to another, as on threads.
+        "os.rename('file', 'moved', src_dir_fd=folders[1][0], dst_dir_fd=folders[2][0]) is None",
+        "os.link('file', 'linked', src_dir_fd=folders[2][0], dst_dir_fd=folders[1][0]) is None",
     ],
 )
-def test_what_a_sandbox_was_granted_is_still_there(attempt, tmp_path):
-    assert escaped(attempt, tmp_path) == "True"
+@as_users
+def test_what_a_sandbox_was_granted_is_still_there(attempt, nobody, tmp_path):
+    assert escaped(attempt, tmp_path, ["second"], nobody) == "True"
 
 
 @linux
@@ -232,6 +328,15 @@ def test_a_real_worker_is_confined_and_knows_nothing_of_its_host(attack, monkeyp
     # Compiled code that was replaced in the user's cache since stays open under its old name.
     code = (".cwasm", ".cwasm (deleted)")
     assert [name for name in opened if not name.startswith(known) and not name.endswith(code)] == []
+
+
+@linux
+@pytest.mark.skipif(not namespaces.tried(namespaces.leave_networks), reason="this user gets none here")
+@pytest.mark.parametrize("kind", ["ipc", "net", pytest.param("mnt", marks=secluded)])
+def test_a_real_worker_is_in_no_namespace_of_its_host(attack, kind):
+    assert attack("return 1").result == 1
+    [idle] = pool().idle
+    assert Path(f"/proc/{idle.pid}/ns/{kind}").readlink() != Path(f"/proc/self/ns/{kind}").readlink()
 
 
 @linux
