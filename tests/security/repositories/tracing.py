@@ -36,7 +36,18 @@ STRANGE = (
     "finit_module",
     "kexec_load",
 )
-TRACED = ("execve", "execveat", "chdir", "fchdir", *OPENING, *CHANGING, *SENDING, *WRITING, *STRANGE)
+TRACED = (
+    "unshare",
+    "execve",
+    "execveat",
+    "chdir",
+    "fchdir",
+    *OPENING,
+    *CHANGING,
+    *SENDING,
+    *WRITING,
+    *STRANGE,
+)
 
 TEXT_SHOWN = 1 << 14
 """Bytes of each argument that strace shows: more than a variable or a request has."""
@@ -143,6 +154,8 @@ def traced(
 def _read(log: Path, cwd: Path, made: Traced, *, is_command: bool) -> None:
     here = str(cwd)
     by: tuple[str, ...] = ()
+    own_mounts = False
+    in_memory: list[str] = []
     for number, line in enumerate(_lines(log)):
         call = _CALL.match(line)
         if call is None:
@@ -163,9 +176,16 @@ def _read(log: Path, cwd: Path, made: Traced, *, is_command: bool) -> None:
             writable = name == "creat" or re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", arguments) is not None
             path = _text(re.sub(r"<(?:char|block) .*$", "", named or "?"))
             made.opened.append(Opened(path, writable, by))
+        elif name == "unshare" and not failed:
+            own_mounts = own_mounts or "CLONE_NEWNS" in arguments
+        elif own_mounts and name in ("mount", "pivot_root"):
+            # A worker's own view of the files: nobody else sees it, and what it mounts there is in memory.
+            mounted = re.match(r'"capsule", "(/[^"]+)", "tmpfs"', arguments)
+            in_memory += [mounted[1]] if mounted and not failed else []
         elif name in CHANGING and not failed:
             for place in _places(name, arguments, here):
-                made.changed.append(Changed(name, place))
+                if not (name in ("mkdir", "mkdirat") and any(place.startswith(f"{m}/") for m in in_memory)):
+                    made.changed.append(Changed(name, place))
         elif name in SENDING:
             made.words.append(line)
             address = re.search(r"\{sa_family=(AF_(?:INET6?|UNIX|VSOCK|PACKET).*?)\}", arguments)
