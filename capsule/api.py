@@ -93,16 +93,27 @@ def run_sync(
         done.set()
 
     call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
-    call.submit()
     try:
+        call.submit()
         done.wait()
+        envelope, error = answers[0]
+        if envelope is None:
+            assert error is not None
+            raise error
+    except RuntimeError as error:
+        if "interpreter shutdown" not in str(error):
+            raise
+        if threading.current_thread().daemon:
+            raise SystemExit from None  # a moment later the thread is ended: that is no news
+        from capsule.errors import CapsuleError
+
+        raise CapsuleError(
+            "nothing can be run any more: Python is shutting down, and starts no threads",
+            hint="keep the main thread until the runs have ended, as with thread.join()",
+        ) from None
     except BaseException:
         call.cancel()
         raise
-    envelope, error = answers[0]
-    if envelope is None:
-        assert error is not None
-        raise error
     return envelope
 
 
