@@ -15,7 +15,8 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,7 @@ class DiskQuota:
         self._limit = limit
         self._lock = threading.Lock()
         self._folders: list[Path] = []
+        self._granted: set[Identity] = set()
         self._before = 0
         self._running: dict[object, Callable[[], None]] = {}
         self._watching = False
@@ -72,6 +74,8 @@ class DiskQuota:
         """
         with self._lock:
             for folder in folders:
+                with suppress(OSError):
+                    self._granted.add(_identity(folder.stat(follow_symlinks=False)))
                 if any(known == folder or known in folder.parents for known in self._folders):
                     continue
                 inner = [known for known in self._folders if folder in known.parents]
@@ -117,16 +121,19 @@ class DiskQuota:
     def _over(self) -> bool:
         if not self.exceeded:
             with self._lock:
-                folders, before = self._folders, self._before
+                folders, before, granted = self._folders, self._before, frozenset(self._granted)
             try:
-                self.exceeded = size_of(folders) - before > self._limit
+                self.exceeded = size_of(folders, granted) - before > self._limit
             except TooDeep:
                 self.exceeded = True
         return self.exceeded
 
 
-def size_of(folders: Sequence[Path]) -> int:
-    """Bytes that the folders take, with what was removed from them and is still open. Raises `TooDeep`."""
+def size_of(folders: Sequence[Path], granted: Set[Identity] = frozenset()) -> int:
+    """Bytes that the folders take, with what was removed from them and is still open. Raises `TooDeep`.
+
+    ``granted`` are folders in and below them that sandboxes may have open as mounts of their own.
+    """
     seen: set[Identity] = set()
     total = 0
     for folder in folders:
@@ -135,12 +142,16 @@ def size_of(folders: Sequence[Path]) -> int:
         except OSError:
             continue  # removed, or swapped for something else: nothing of it is ours to count
         total += sum(_room(status, seen) for status in _entries(descriptor, 0))
-    return total + sum(_room(status, seen) for status in _removed_but_open(folders))
+    return total + sum(_room(status, seen) for status in _removed_but_open(folders, granted))
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
 
 
 def _room(status: os.stat_result, seen: set[Identity]) -> int:
     if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-        identity = status.st_dev, status.st_ino
+        identity = _identity(status)
         if identity in seen:
             return 0
         seen.add(identity)
@@ -171,26 +182,58 @@ def _entries(descriptor: int, depth: int) -> Iterator[os.stat_result]:
         os.close(descriptor)
 
 
-def _removed_but_open(folders: Sequence[Path]) -> Iterator[os.stat_result]:
+def _removed_but_open(folders: Sequence[Path], granted: Set[Identity]) -> Iterator[os.stat_result]:
     """Files without a name that this process or one of its children has open; only Linux can tell."""
     seen: set[Identity] = set()
     for process in _family():
-        try:
-            descriptors = list((PROCESSES / process / "fd").iterdir())
-        except OSError:
-            continue  # it has ended, or lets nobody look
-        for descriptor in descriptors:
+        opened = _opened(PROCESSES / process / "fd")
+        removed = [(entry, target) for entry, target in opened if target.endswith(GONE)]
+        if not removed:
+            continue
+        mounted = list(_mounted(opened, granted))
+        for entry, target in removed:
             try:
-                target = str(descriptor.readlink())
-                if not target.endswith(GONE) or not any(_is_below(target, folder) for folder in folders):
-                    continue
-                status = descriptor.stat()
+                ours = any(_is_below(target, str(folder)) for folder in folders) or any(
+                    _is_below(target, path) and mount == _mount(entry) for path, mount in mounted
+                )
+                status = entry.stat()
             except OSError:
                 continue
-            identity = status.st_dev, status.st_ino
-            if stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and identity not in seen:
+            identity = _identity(status)
+            if ours and stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and identity not in seen:
                 seen.add(identity)
                 yield status
+
+
+def _opened(descriptors: Path) -> list[tuple[Path, str]]:
+    """The descriptors of a process that lead to files, and where they do; none if it lets nobody look."""
+    found = []
+    with suppress(OSError):
+        for entry in descriptors.iterdir():
+            with suppress(OSError):
+                target = str(entry.readlink())
+                if target.startswith(os.sep):
+                    found.append((entry, target))
+    return found
+
+
+def _mounted(opened: Sequence[tuple[Path, str]], granted: Set[Identity]) -> Iterator[tuple[str, str]]:
+    """Where a process has granted folders, as paths in its mounts, and which mount that is.
+
+    A confined worker has each folder as a mount of its own: there a file of it is ``/file``, not what the
+    host calls it.
+    """
+    for entry, target in opened:
+        with suppress(OSError):
+            status = entry.stat()
+            if stat.S_ISDIR(status.st_mode) and _identity(status) in granted:
+                yield target, _mount(entry)
+
+
+def _mount(entry: Path) -> str:
+    """The number of the mount that a descriptor of a process is in."""
+    lines = (entry.parent.parent / "fdinfo" / entry.name).read_text().splitlines()
+    return next(line for line in lines if line.startswith("mnt_id:"))
 
 
 def _family() -> list[str]:
@@ -204,5 +247,5 @@ def _family() -> list[str]:
     return found
 
 
-def _is_below(path: str, folder: Path) -> bool:
-    return path.startswith(f"{folder}{os.sep}" if folder != folder.parent else os.sep)
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)

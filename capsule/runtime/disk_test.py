@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from capsule.confinement.mounts import seclude
 from capsule.errors import PolicyError
 from capsule.runtime.disk import DEEPEST, LEAST, DiskQuota, TooDeep, size_of
 
@@ -57,6 +58,40 @@ def test_a_file_that_was_removed_counts_while_it_is_open(tmp_path: Path) -> None
         (tmp_path / "other").unlink()
         assert MIB <= size_of([tmp_path / "data"]) < 2 * MIB
     assert size_of([tmp_path / "data"]) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has mounts of a process's own")
+@pytest.mark.parametrize("folders", [["data"], ["data", "more"]], ids=["one folder", "two in one mount"])
+def test_a_file_that_a_secluded_process_removed_counts(tmp_path: Path, folders: list[str]) -> None:
+    """Its folders are mounts of their own there: the system says ``/file (deleted)``, not where it was."""
+    for name in folders:
+        (tmp_path / name).mkdir()
+    done, end = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            own = [os.open(tmp_path / name, os.O_RDONLY | os.O_DIRECTORY) for name in folders]
+            secluded = seclude([(folder, True) for folder in own])
+            file = os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=own[0])
+            os.write(file, os.urandom(MIB))
+            os.unlink("file", dir_fd=own[0])
+            os.write(done[1], b"y" if secluded else b"n")
+            os.read(end[0], 1)
+        finally:
+            os._exit(0)
+    try:
+        if os.read(done[0], 1) != b"y":
+            pytest.skip("this machine lets this user have no mounts of their own")
+        quota = DiskQuota(MIB // 2)
+        quota.grant([tmp_path / name for name in folders[:1]])
+        quota._before = 0  # as if the process had begun only now
+        other = DiskQuota(MIB // 2)
+        (tmp_path / "other").mkdir()
+        other.grant([tmp_path / "other"])
+        assert (ran(quota), ran(other)) == (True, False)
+    finally:
+        os.write(end[1], b"x")
+        os.waitpid(pid, 0)
 
 
 def test_what_is_not_there_is_nothing(tmp_path: Path) -> None:
