@@ -42,6 +42,7 @@ What a frontend may import of the host, and nothing else:
 `capsule.frontend.owner`              `check_owner`: for what is found by looking upwards
 `capsule.frontend.patterns`           `find`: patterns of files, with a bound on the work
 `capsule.frontend.process`            `run_tool`: a compiler that doesn't outlive an interrupted host
+`capsule.frontend.programs`           `find_program`: on the path, and never one that the project brings
 `capsule.frontend.sdk`                `sdk_modules`: the Python SDK's modules that a guest has too
 `capsule.frontend.tracking`           `Tracker`: for hosts that build hundreds of sources
 `capsule.frontend.wheels.installers`  `find_installer`, `install_wheels`: uv or pip, confined; no builds

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from typing import Final
 from capsule.errors import UsageError
 from capsule.frontend.inputs import LARGEST_SETTINGS, InputError, InputMissing, read_input
 from capsule.frontend.owner import check_owner
+from capsule.frontend.programs import find_program, program_folders
 
 TIMEOUT: Final = 120.0
 MOST_OUTPUT: Final = 256 << 20
@@ -90,8 +90,8 @@ class Repository:
 
     def git(self, *arguments: str, problem: str | None = None) -> str:
         """What a command of git's prints. Raises `UsageError`, which says ``problem``, when it fails."""
-        program = shutil.which("git")
-        if program is None or not Path(program).is_absolute():
+        program = find_program("git")
+        if program is None:
             raise UsageError("--affected needs git, and it isn't installed", hint="install git")
         command = [program, f"--git-dir={self.private}", f"--work-tree={self.top}", *arguments]
         status, output, said = _run(command, self.top, self._environment())
@@ -103,7 +103,7 @@ class Repository:
     def _environment(self) -> dict[str, str]:
         """All that git gets: nothing of the caller's but the path, by which git finds its own parts."""
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": os.pathsep.join(program_folders()),
             "HOME": str(self.private),
             "XDG_CONFIG_HOME": str(self.private),
             "LC_ALL": "C",
@@ -237,8 +237,8 @@ def _settings(common: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="capsule-git-") as name:
         copy = Path(name, "config")
         copy.write_bytes(os.fsencode(content))
-        program = shutil.which("git")
-        if program is None or not Path(program).is_absolute():
+        program = find_program("git")
+        if program is None:
             raise UsageError("--affected needs git, and it isn't installed", hint="install git")
         command = [program, "config", "--file", str(copy), "--no-includes", "--null", "--list"]
         status, output, _ = _run(command, Path(name), Repository(Path(name), Path(name))._environment())

@@ -173,6 +173,19 @@ def test_files_of_a_repository_that_never_end(repository, cli, name):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("entry", ["", ".", "{root}", "{root}/tools", "{root}/../link"])
+def test_a_git_that_the_repository_brings(repository, cli, evil, tmp_path, entry):
+    """The path leads into it: by a relative entry, by `node_modules/.bin` and the like, or by a link."""
+    script, trace = evil
+    for place in ("git", "tools/git"):
+        repository.write(place, script.read_text()).chmod(0o755)
+    (repository.root.parent / "link").symlink_to(repository / "tools")
+    affected(
+        cli, repository, env={"PATH": f"{entry.format(root=repository.root)}{os.pathsep}{os.environ['PATH']}"}
+    )
+    assert not trace.exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_repository_of_somebody_else(repository, cli, said):
     os.chown(repository / ".git", 54321, -1)

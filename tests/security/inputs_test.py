@@ -223,6 +223,21 @@ def test_settings_of_somebody_else_in_a_shared_folder_above(shared, cli, said, n
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("where", ["the working folder", "the way as typed"])
+def test_ceilings_of_somebody_else_on_the_way_to_a_file(shared, cli, said, where):
+    """They hold besides the project's own, and would decide who may write, or what a signature must be of."""
+    shared.write("mine/capsule.toml", "")
+    shared.write("theirs/capsule.toml", "[limits]\nram = '64MB'\n")
+    (shared / "theirs/link.py").symlink_to(shared / "mine/main.py")
+    strange(shared / "theirs/capsule.toml")
+    if where == "the working folder":
+        done = cli("explain", "../mine/main.py", cwd=shared / "theirs")
+    else:
+        done = cli("explain", "theirs/link.py", cwd=shared.root)
+    said(done, str(shared / "theirs/capsule.toml"), f"uid {STRANGER}", status=2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_link_of_somebody_else_to_a_file_of_mine(shared, cli, said):
     """The file's owner is me: whoever put the link there chose that it counts."""
     shared.write("mine/inner/capsule.toml", "")

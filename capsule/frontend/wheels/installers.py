@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Final
 from capsule.confinement.tool import no_processes
 from capsule.frontend.confined import Confinement, private_environment, python_programs
 from capsule.frontend.process import Finished, ToolLimits, run_tool
+from capsule.frontend.programs import find_program
 from capsule.frontend.wheels.pip_alone import NO_NETWORK, UNSUITED
 from capsule.frontend.wheels.settings import Settings, pip_settings, uv_settings
 
@@ -157,15 +157,12 @@ def _pip(
 
 
 def _which(name: str) -> str | None:
-    """A program on the path, or beside the Python that this one was made with.
+    """A program on the path (never the project's own), or beside the Python that this one was made with.
 
     A version manager's ``shims`` are passed over: they choose a program by the folder that they are called
     in and by files of the user's, none of which a confined tool has.
     """
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
-    folders = [folder for folder in folders if folder.is_absolute() and folder.name != "shims"]
-    places = [*map(str, folders), f"{sys.base_prefix}/bin"]
-    return shutil.which(name, path=os.pathsep.join(places))
+    return find_program(name, besides=[f"{sys.base_prefix}/bin"], without=["shims"])
 
 
 def _python_of(script: Path) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from capsule.errors import BuildError, ConfigError
 from capsule.frontend.confined import LIBRARIES
 from capsule.frontend.installing import install_line
 from capsule.frontend.process import run_tool
+from capsule.frontend.programs import find_program, program_folders
 from capsule.frontend.wheels.installers import find_installer, install_wheels
 from capsule_js.install import Progress, install_once
 
@@ -52,7 +52,7 @@ def chosen_node() -> Node | None:
     if not program.is_absolute():
         raise ConfigError(
             f"{VARIABLE} is not an absolute path",
-            hint=f"for example: export {VARIABLE}={shutil.which('node') or '/usr/bin/node'}",
+            hint=f"for example: export {VARIABLE}={find_program('node') or '/usr/bin/node'}",
         )
     node = inspect_node(program, VARIABLE)
     if node is None:
@@ -64,8 +64,8 @@ def chosen_node() -> Node | None:
 
 def system_node() -> Node | None:
     """A Node on the path that is young enough and has npm."""
-    found = shutil.which("node")
-    if found is None or not Path(found).is_absolute():
+    found = find_program("node")
+    if found is None:
         return None
     node = inspect_node(Path(found), "the path")
     return node if node is not None and node.npm is not None else None
@@ -110,7 +110,8 @@ def inspect_node(program: Path, origin: str) -> Node | None:
 
 def _answer(program: Path, *arguments: str) -> str:
     """What it prints; nothing when it fails. The user's own program gets no more than to find itself."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", LIBRARIES) if name in os.environ}
+    environment = {name: os.environ[name] for name in ("HOME", LIBRARIES) if name in os.environ}
+    environment["PATH"] = os.pathsep.join(program_folders())
     try:
         done = run_tool([str(program), *arguments], cwd=Path("/"), environment=environment, timeout=30)
     except (OSError, TimeoutError):
@@ -131,7 +132,7 @@ def _npm_of(program: Path) -> Path | None:
     places = [real.parent.parent / "lib" / script, real.parent / script]
     if beside.exists():
         places.append(Path(os.path.realpath(beside)))
-    found = shutil.which("npm")
+    found = find_program("npm")
     if found is not None:
         places.append(Path(os.path.realpath(found)))
     return next((place for place in places if place.suffix == ".js" and place.is_file()), None)
