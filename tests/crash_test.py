@@ -369,6 +369,9 @@ import asyncio, json, sys
 from capsule import run
 
 async def main():
+    # Built before anything is killed: whose compilation is killed has nothing to run.
+    (await run("main.py", [3])).unwrap()
+    print("running", flush=True)
     outcomes = []
     while not outcomes or not await asyncio.to_thread(is_over):
         outcomes += await asyncio.gather(*(run("main.py", [3]) for _ in range(4)))
@@ -398,6 +401,7 @@ def test_workers_that_are_killed_at_random_moments_cost_their_own_run_and_no_oth
     def workers():
         return [pid for zygote in children(child.pid) for pid in children(zygote)]
 
+    assert child.stdout.readline() == "running\n"
     killed = 0
     while killed < KILLS // 2:
         for _ in range(random.randint(1, 3)):
