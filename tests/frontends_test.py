@@ -557,7 +557,9 @@ def test_a_sub_task_gives_its_envelope(run, source):
     """,
 )
 def test_unwrap_gives_the_result_or_raises_the_error(run):
-    assert run(True).unwrap() == ["whole", "task_error: ValueError: broken"]
+    whole, said = run(True).unwrap()
+    assert whole == "whole"
+    assert re.fullmatch(r"""the task ['"]part['"] \(#3\) failed: ValueError: broken""", said)
     uncaught = run(False).error
     assert uncaught["error_type"] == "task_error"
     assert "ValueError: broken" in uncaught["message"]

@@ -156,7 +156,7 @@ def test_every_task_returns_the_envelope_of_the_guide(project):
             return data_processor()
     """)
     for one in (envelope, envelope.result):
-        assert set(one) == {"success", "result", "error", "execution"}
+        assert set(one.keys()) == {"success", "result", "error", "execution"}
         assert one["success"] is True
         assert one["error"] is None
         execution = one["execution"]

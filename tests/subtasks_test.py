@@ -278,3 +278,73 @@ def test_a_wrong_call_of_a_sub_task_names_the_argument(project):
     assert "one" in missing["error"]["message"]
     assert "two" in unknown["error"]["message"]
     assert right["result"] == 1
+
+
+CAUSES = """
+    from capsule import task
+
+    @task(name="boom")
+    async def boom(number):
+        raise ValueError("no such thing")
+
+    @task(name="broken")
+    def broken():
+        return object()
+
+    @task(name="middle")
+    async def middle(how):
+        if how == "index":
+            return (await boom(1))["x"]
+        if how == "await":
+            return boom(1) + 1
+        if how == "result":
+            return boom(1)
+        if how == "started":
+            return boom.start(1)
+        if how == "json":
+            return broken().unwrap()
+        return (await boom(1)).unwrap()
+
+    @task(name="main")
+    async def main(how="unwrap"):
+        return (await middle(how)).unwrap()
+"""
+
+
+def test_the_places_of_all_failed_sub_tasks_are_shown_as_causes_with_their_names_and_numbers(project):
+    error = project.run(CAUSES).error
+    assert (
+        error["message"]
+        == "the task 'middle' (#2) failed: the task 'boom' (#3) failed: ValueError: no such thing"
+    )
+    lines = [line.strip() for line in error["traceback"].splitlines()]
+    order = ["SubTask: 'middle' (#2)", "SubTask: 'boom' (#3)", 'raise ValueError("no such thing")']
+    order += ["return (await boom(1)).unwrap()", "return (await middle(how)).unwrap()"]
+    places = [lines.index(line) for line in order]
+    assert places == sorted(places)
+    assert all('File "main.py"' in line for line in lines if "File " in line)
+    assert "_engine" not in error["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            "index",
+            "KeyError: ['x'] of an envelope: it is the outcome of task 'boom' (#3), "
+            "which failed: ValueError: no such thing",
+        ),
+        ("await", "TypeError: + with a call of the task 'boom'; write await in front of it"),
+        ("result", "TypeError: result: capsule.Called can't become JSON; write await in front of it"),
+        (
+            "started",
+            "TypeError: result: capsule.Pending can't become JSON; "
+            "call .outcome() for its envelope, or await it",
+        ),
+        ("json", "the task 'broken' (#3) failed: TypeError: result: object can't become JSON"),
+    ],
+)
+def test_what_is_not_a_result_says_what_it_is_in_a_sandbox(project, how, said):
+    envelope = project.run(CAUSES, how)
+    assert envelope.error["message"] == f"the task 'middle' (#2) failed: {said}"
+    assert "_engine" not in envelope.error["traceback"]

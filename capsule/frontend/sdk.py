@@ -11,6 +11,7 @@ from pathlib import Path
 
 _SHARED = {
     "http.py": "sdk/http.py",
+    "misuse.py": "sdk/misuse.py",
     "options.py": "policy/options.py",
     "outcome.py": "sdk/outcome.py",
 }

@@ -322,6 +322,7 @@ class Execution:
                 "retries": retries,
                 "fuel_consumed": self._fuel,
                 "load_ms": round(self._load_seconds * 1000),
+                "task_number": self.number,
             },
         )
         state: Any = "succeeded"

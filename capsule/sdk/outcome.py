@@ -1,11 +1,22 @@
 """The outcome envelope: what every task execution ends as.
 
-The Python engine is built with a copy of this module (see `capsule.frontend.sdk`): it imports nothing.
+The Python engine is built with a copy of this module (see `capsule.frontend.sdk`).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
+
+from .misuse import NotAValue
 
 ERROR_TYPES: Final = {
     "task_error": "the task's own code raised an error, or returned something that isn't JSON",
@@ -28,25 +39,62 @@ ERROR_TYPES: Final = {
 class TaskError(Exception):
     """What `Envelope.unwrap` raises for a task that failed.
 
-    ``error_type`` is one of `ERROR_TYPES`; ``traceback`` is the task's own, where it has one.
+    ``error_type`` is one of `ERROR_TYPES`; ``traceback`` is the task's own, where it has one. ``task_name``
+    and ``task_number`` say which task it was, where that is known.
     """
 
-    def __init__(self, message: str, error_type: str = "task_error", traceback: str | None = None) -> None:
+    __module__ = "capsule"
+
+    def __init__(
+        self,
+        message: str,
+        error_type: str = "task_error",
+        traceback: str | None = None,
+        task_name: str | None = None,
+        task_number: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.error_type = error_type
         self.traceback = traceback
+        self.task_name = task_name
+        self.task_number = task_number
 
     def __str__(self) -> str:
-        return f"{self.error_type}: {self.message}"
+        which = (
+            "the task" if self.task_name is None else f"the task {_named(self.task_name, self.task_number)}"
+        )
+        kind = "" if self.error_type == "task_error" else f"{self.error_type}: "
+        return f"{which} failed: {kind}{self.message}"
 
 
-class Envelope(dict[str, Any]):
+class SubTask(Exception):
+    """The cause of what a failed sub-task raises: its name, its number, and its own traceback."""
+
+    __module__ = "builtins"
+
+
+class _NoKey(KeyError):
+    """A `KeyError` whose text is shown as it is, and not as a key."""
+
+    __module__ = "builtins"
+    __str__ = Exception.__str__
+
+
+_NoKey.__name__ = _NoKey.__qualname__ = "KeyError"
+
+
+class Envelope(NotAValue, dict[str, Any], Generic[T_co]):
     """A task's outcome: the user guide's dictionary, with its keys as attributes too.
 
     ``{"success": bool, "result": value, "error": None or {"error_type", "message", "traceback"},
     "execution": {"task_name", "duration_ms", "retries", "fuel_consumed", ...}}``
+
+    It isn't the result: what a result would be used for (arithmetic, iteration, a key that isn't one of
+    these, text) raises an error that says so, with the sub-task's own error where it failed.
     """
+
+    __module__ = "capsule"
 
     @property
     def success(self) -> bool:
@@ -54,9 +102,10 @@ class Envelope(dict[str, Any]):
         return bool(self["success"])
 
     @property
-    def result(self) -> Any:
+    def result(self) -> T_co | None:
         """What the task returned; None when it failed."""
-        return self["result"]
+        result: T_co | None = self["result"]
+        return result
 
     @property
     def error(self) -> dict[str, Any] | None:
@@ -70,13 +119,58 @@ class Envelope(dict[str, Any]):
         execution: dict[str, Any] = self["execution"]
         return execution
 
-    def unwrap(self) -> Any:
+    def unwrap(self) -> T_co:
         """The result of a task that returned; raises `TaskError` for one that failed."""
-        if self.success:
-            return self.result
-        error = self.error or {}
+        if self["success"]:
+            result: T_co = self["result"]
+            return result
+        error, execution = self.get("error") or {}, self.get("execution") or {}
         raise TaskError(
             error.get("message", "the task failed"),
             error.get("error_type", "task_error"),
             error.get("traceback"),
-        )
+            execution.get("task_name"),
+            execution.get("task_number"),
+        ) from self._cause()
+
+    def __missing__(self, key: object) -> NoReturn:
+        self._misuse(f"[{repr(key)[:60]}] of", _NoKey)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(f"an envelope has no attribute {name!r}", name=name, obj=self)
+        self._misuse(f".{name[:60]} of", AttributeError)
+
+    def __or__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            self._misuse("| with")
+        return super().__or__(other)
+
+    def __ror__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            self._misuse("| with")
+        return super().__ror__(other)
+
+    def _misuse(self, what: str, kind: type[Exception] = TypeError) -> NoReturn:
+        execution = self.get("execution") or {}
+        which = _named(execution.get("task_name"), execution.get("task_number"))
+        said = f"{what} an envelope: it is the outcome of task {which}"
+        if self.get("success"):
+            raise kind(f"{said}, not its result; call .unwrap() on it for that")
+        error = self.get("error") or {}
+        type_, message = error.get("error_type"), error.get("message")
+        failed = message if type_ == "task_error" else f"{type_}: {message}"
+        raise kind(f"{said}, which failed: {failed}") from self._cause()
+
+    def _cause(self) -> SubTask | None:
+        error, execution = self.get("error") or {}, self.get("execution") or {}
+        traceback = error.get("traceback")
+        if not isinstance(traceback, str) or not traceback:
+            return None
+        which = _named(execution.get("task_name"), execution.get("task_number"))
+        shown = "\n".join(f"  {line}" for line in traceback.rstrip("\n").split("\n"))
+        return SubTask(f"{which}\n{shown}")
+
+
+def _named(name: object, number: object) -> str:
+    return repr(name) if number is None else f"{name!r} (#{number})"

@@ -12,12 +12,13 @@ import functools
 import inspect
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from capsule.policy.options import OPTIONS
-from capsule.sdk.outcome import Envelope
+from capsule.sdk.misuse import Called, Started
+from capsule.sdk.outcome import Envelope, TaskError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,32 +26,38 @@ R = TypeVar("R")
 _inside: ContextVar[bool] = ContextVar("capsule_inside_a_task", default=False)
 
 
-class Pending:
+class Pending(Started, Generic[R]):
     """A task that was started: `outcome` waits for its envelope, and so does ``await``."""
 
-    def __init__(self, envelope: Callable[[], Envelope | Awaitable[Envelope]]) -> None:
+    __module__ = "capsule"
+
+    def __init__(self, task_name: str, envelope: Callable[[], Envelope[R] | Awaitable[Envelope[R]]]) -> None:
+        self.task_name = task_name
         self._make = envelope
-        self._envelope: Envelope | None = None
+        self._envelope: Envelope[R] | None = None
 
     def done(self) -> bool:
         """Whether `outcome` would return at once."""
         return self._envelope is not None
 
-    def outcome(self) -> Envelope:
+    def outcome(self) -> Envelope[R]:
         """The task's envelope; blocks until it has ended."""
         if self._envelope is None:
             made = self._make()
-            self._envelope = asyncio.run(_await(made)) if inspect.isawaitable(made) else made
+            self._envelope = made if isinstance(made, Envelope) else asyncio.run(_await(made))
         return self._envelope
 
-    def __await__(self) -> Generator[Any, None, Envelope]:
+    def __await__(self) -> Generator[Any, None, Envelope[R]]:
         if self._envelope is None:
             made = self._make()
-            self._envelope = (yield from made.__await__()) if inspect.isawaitable(made) else made
+            self._envelope = made if isinstance(made, Envelope) else (yield from made.__await__())
         return self._envelope
 
+    def __repr__(self) -> str:
+        return f"<Pending {self.task_name} {'done' if self._envelope is not None else 'started'}>"
 
-async def _await(awaitable: Awaitable[Envelope]) -> Envelope:
+
+async def _await(awaitable: Awaitable[Envelope[R]]) -> Envelope[R]:
     return await awaitable
 
 
@@ -60,34 +67,34 @@ class Task(Generic[P, R]):
     ``function`` is what the task runs.
     """
 
-    def __init__(self, function: Callable[P, R], name: str, options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable[P, Any], name: str, options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
         self.name = name
         self.options = options
         self.function = function
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Calls the function; called by another task, gives its envelope, as in a sandbox."""
-        if inspect.iscoroutinefunction(self.function):
-            if _inside.get():
-                return self._envelope_async(args, kwargs)
-            return self._enter_async(args, kwargs)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Envelope[R]:
+        """Runs the task and returns its envelope.
+
+        Called by no task, as in a test, it gives what the function returns.
+        """
         if _inside.get():
             return self._envelope(args, kwargs)
-        return self._enter(args, kwargs)
+        return cast("Envelope[R]", self._enter(args, kwargs))
 
-    def start(self, *args: P.args, **kwargs: P.kwargs) -> Pending:
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> Pending[R]:
         """Starts the task and returns at once. Outside a sandbox it runs when it is waited for."""
-        if inspect.iscoroutinefunction(self.function):
-            return Pending(lambda: self._envelope_async(args, kwargs))
-        return Pending(lambda: self._envelope(args, kwargs))
+        return self._start(args, kwargs)
 
-    def map(self, *iterables: Iterable[Any]) -> list[Envelope]:
+    def map(self, *iterables: Iterable[Any]) -> list[Envelope[R]]:
         """The task's envelope for each item, in order. In a sandbox, they run side by side.
 
         Several iterables are taken in step, as the built-in ``map`` does.
         """
-        return [self.start(*items).outcome() for items in zip(*iterables, strict=False)]  # type: ignore[call-arg]
+        return [self._start(items, {}).outcome() for items in zip(*iterables, strict=False)]
+
+    def _start(self, args: Any, kwargs: Any) -> Pending[R]:
+        return Pending(self.name, lambda: self._envelope(args, kwargs))
 
     def _enter(self, args: Any, kwargs: Any) -> Any:
         token = _inside.set(True)
@@ -96,34 +103,21 @@ class Task(Generic[P, R]):
         finally:
             _inside.reset(token)
 
-    async def _enter_async(self, args: Any, kwargs: Any) -> Any:
-        token = _inside.set(True)
-        try:
-            return await self.function(*args, **kwargs)  # type: ignore[misc]
-        finally:
-            _inside.reset(token)
-
-    def _envelope(self, args: Any, kwargs: Any) -> Envelope:
+    def _envelope(self, args: Any, kwargs: Any) -> Envelope[R]:
         started = time.monotonic()
         try:
             return self._succeeded(self._enter(args, kwargs), started)
         except Exception as error:
             return self._failed(error, started)
 
-    async def _envelope_async(self, args: Any, kwargs: Any) -> Envelope:
-        started = time.monotonic()
-        try:
-            return self._succeeded(await self._enter_async(args, kwargs), started)
-        except Exception as error:
-            return self._failed(error, started)
-
-    def _succeeded(self, result: Any, started: float) -> Envelope:
+    def _succeeded(self, result: Any, started: float) -> Envelope[R]:
         return Envelope(success=True, result=result, error=None, execution=self._execution(started))
 
-    def _failed(self, error: Exception, started: float) -> Envelope:
+    def _failed(self, error: Exception, started: float) -> Envelope[R]:
+        named = "" if isinstance(error, TaskError) else f"{type(error).__name__}: "
         details = {
             "error_type": "task_error",
-            "message": f"{type(error).__name__}: {error}",
+            "message": f"{named}{error}",
             "traceback": "".join(traceback.format_exception(error)),
         }
         return Envelope(success=False, result=None, error=details, execution=self._execution(started))
@@ -138,6 +132,44 @@ class Task(Generic[P, R]):
         }
 
 
+class AsyncTask(Task[P, R]):
+    """An ``async def`` function that is a task: its call is awaited."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Envelope[R]]:  # type: ignore[override]
+        """What to await for the task's envelope; called by no task, for what the function returns."""
+        if _inside.get():
+            return Called(self.name, self._envelope_async(args, kwargs))
+        return self._enter_async(args, kwargs)
+
+    def _start(self, args: Any, kwargs: Any) -> Pending[R]:
+        return Pending(self.name, lambda: self._envelope_async(args, kwargs))
+
+    async def _enter_async(self, args: Any, kwargs: Any) -> Any:
+        token = _inside.set(True)
+        try:
+            return await self.function(*args, **kwargs)
+        finally:
+            _inside.reset(token)
+
+    async def _envelope_async(self, args: Any, kwargs: Any) -> Envelope[R]:
+        started = time.monotonic()
+        try:
+            return self._succeeded(await self._enter_async(args, kwargs), started)
+        except Exception as error:
+            return self._failed(error, started)
+
+
+class Decorator(Protocol):
+    """What ``task(...)`` with options gives: it makes a task of a function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
@@ -148,11 +180,11 @@ def task(
     ram: str | int | None = None,
     timeout: str | int | float | None = None,
     max_retries: int | None = None,
-    allowed_files: list[str | dict[str, str]] | None = None,
-    allowed_hosts: list[str] | None = None,
-    env_variables: list[str] | None = None,
-    secrets: list[str] | None = None,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    allowed_files: Sequence[str | Mapping[str, str]] | None = None,
+    allowed_hosts: Sequence[str] | None = None,
+    env_variables: Sequence[str] | None = None,
+    secrets: Sequence[str] | None = None,
+) -> Decorator: ...
 def task(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Makes a task of a function: ``@task``, or ``@task(name=..., compute=..., ...)``.
 
@@ -167,6 +199,7 @@ def task(function: Callable[..., Any] | None = None, /, *, name: str | None = No
 
     def decorate(decorated: Callable[..., Any]) -> Task[..., Any]:
         given = {option: value for option, value in options.items() if value is not None}
-        return Task(decorated, name if name is not None else decorated.__name__, given)
+        kind = AsyncTask if inspect.iscoroutinefunction(decorated) else Task
+        return kind(decorated, name if name is not None else decorated.__name__, given)
 
     return decorate if function is None else decorate(function)

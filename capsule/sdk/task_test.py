@@ -143,5 +143,78 @@ def test_an_option_that_is_none_is_not_given():
 
 
 def test_editors_see_every_option() -> None:
-    _, with_options = get_overloads(task)
+    *_, with_options = get_overloads(task)
     assert list(inspect.signature(with_options).parameters) == ["name", *OPTIONS]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda it: it + 1,
+        lambda it: it["result"],
+        lambda it: it.result,
+        lambda it: it.unwrap(),
+        lambda it: f"{it}",
+        lambda it: [*it],
+        lambda it: it == 1,
+    ],
+)
+def test_a_started_task_that_is_used_as_its_outcome_says_what_to_call(use):
+    @task
+    def some():
+        return 1
+
+    with pytest.raises(
+        (TypeError, AttributeError), match=r"call .outcome\(\) for its envelope, or await it"
+    ) as caught:
+        use(some.start())
+    assert "the task 'some', which was started" in str(caught.value)
+    assert {some.start()}
+    assert some.start() != some.start()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda it: it + 1,
+        lambda it: it["result"],
+        lambda it: it.result,
+        lambda it: it.unwrap(),
+        lambda it: f"{it}",
+        lambda it: [*it],
+    ],
+)
+def test_a_call_of_an_async_task_that_is_not_awaited_says_so(use):
+    @task
+    async def later(number):
+        await asyncio.sleep(0)
+        return number
+
+    @task
+    def main():
+        use(later(1))
+
+    with pytest.raises((TypeError, AttributeError), match="call of the task 'later'; write await in front"):
+        main()
+
+
+def test_a_call_of_an_async_task_is_a_coroutine_for_asyncio():
+    @task
+    async def later(number):
+        await asyncio.sleep(0)
+        if number < 0:
+            raise ValueError(number)
+        return number
+
+    @task
+    async def main():
+        made = [asyncio.create_task(later(1)), asyncio.ensure_future(later(2))]
+        found = [*(await asyncio.gather(later(0), *made)), await asyncio.wait_for(later(-1), 5)]
+        stopped = asyncio.create_task(later(5))
+        await asyncio.sleep(0)
+        stopped.cancel()
+        found_too = await asyncio.gather(stopped, return_exceptions=True)
+        return [one.result for one in found], type(found_too[0])
+
+    assert asyncio.run(main()) == ([0, 1, 2, None], asyncio.CancelledError)

@@ -175,7 +175,7 @@ class Conformance:
         workshop.check(envelope.get("result") == "hello", "hello", PROGRAMS["hello"], envelope)
         assert envelope["success"] is True
         assert envelope["error"] is None
-        assert set(envelope) >= {"success", "result", "error", "execution"}
+        assert set(envelope.keys()) >= {"success", "result", "error", "execution"}
         execution = envelope.execution
         assert execution["task_name"] == "main"
         assert execution["retries"] == 0

@@ -59,6 +59,10 @@ export interface ExecutionInfo {
   retries: number;
   /** About one for each WebAssembly instruction. */
   fuel_consumed: number;
+  /** Milliseconds for making sandboxes and running the program's top level. */
+  load_ms?: number;
+  /** The task's number in its run, as `capsule trace` shows it. */
+  task_number?: number;
 }
 
 /** Why a task failed, in words and as a type. */
@@ -94,9 +98,16 @@ export type Envelope<Result = unknown> = Success<Result> | Failure;
 
 /** What `unwrap()` throws. */
 export declare class TaskError extends Error {
-  constructor(message: string, errorType?: ErrorType, traceback?: string | null);
+  constructor(
+    message: string,
+    errorType?: ErrorType,
+    traceback?: string | null,
+    task?: { taskName?: string | null; taskNumber?: number | null },
+  );
   readonly errorType: ErrorType;
   readonly traceback: string | null;
+  readonly taskName: string | null;
+  readonly taskNumber: number | null;
 }
 
 /** What comes back of a result: it travels as JSON, which has no `undefined`. */

@@ -1,7 +1,7 @@
 // What `task` is outside a sandbox: the function itself, so that code of tasks can be tested. Inside a sandbox
 // the engine brings its own; the two have the same surface.
 
-import { Envelope, TaskError } from "./envelope.js";
+import { Envelope, TaskError, promised } from "./envelope.js";
 
 export { TaskError };
 
@@ -13,7 +13,7 @@ export function task(options, fn) {
   if (typeof name !== "string" || !name) throw new TypeError("task({ name }, fn): a task needs a name");
   if (typeof fn !== "function") throw new TypeError(`task({ name: "${name}" }, fn): fn is a function`);
 
-  const start = async (...args) => {
+  const run = async (args) => {
     const started = performance.now();
     try {
       return returned(name, await fn(...args), started);
@@ -21,6 +21,7 @@ export function task(options, fn) {
       return failed(name, error, started);
     }
   };
+  const start = (...args) => promised(run(args), name);
   const blocking = (...args) => {
     const started = performance.now();
     try {
@@ -31,7 +32,7 @@ export function task(options, fn) {
   };
   const call = fn instanceof AsyncFunction ? (...args) => start(...args) : blocking;
   Object.defineProperty(call, "name", { value: name });
-  return Object.assign(call, { start, map: (items) => Promise.all(Array.from(items, (item) => start(item))) });
+  return Object.assign(call, { start, map: (items) => promised(Promise.all(Array.from(items, (item) => start(item))), name) });
 }
 
 function returned(name, result, started) {
@@ -39,10 +40,8 @@ function returned(name, result, started) {
 }
 
 function failed(name, error, started) {
-  const info =
-    error instanceof TaskError
-      ? { error_type: error.errorType, message: error.message, traceback: error.traceback }
-      : { error_type: "task_error", message: String(error?.message ?? error), traceback: error?.stack ?? null };
+  const message = error instanceof TaskError ? error.message : String(error);
+  const info = { error_type: "task_error", message, traceback: error?.stack ?? null };
   return new Envelope({ success: false, result: null, error: info, execution: execution(name, started) });
 }
 

@@ -508,11 +508,100 @@ def test_a_failed_sub_task_is_an_envelope_and_unwrap_raises(call):
         True,
         "TaskError",
         "task_error",
-        "task_error: Error: inside",
+        'the task "broken" failed: Error: inside',
         "Error: inside",
     ]
     error = call(SUBTASKS, "unwrapped").error
-    assert (error["error_type"], error["message"]) == ("task_error", "TaskError: task_error: Error: inside")
+    assert (error["error_type"], error["message"]) == (
+        "task_error",
+        'the task "broken" failed: Error: inside',
+    )
+
+
+MISUSES = (
+    SDK
+    + """
+const double = task({ name: "double" }, (n) => n * 2);
+const later = task({ name: "later" }, async (n) => n);
+const broken = task({ name: "broken" }, () => { throw new Error("inside"); });
+const uses = {
+  plus: (it) => it + 1, minus: (it) => it - 1, unary: (it) => +it, less: (it) => it < 3,
+  equal: (it) => it == 3,
+  template: (it) => `${it}`, String: (it) => String(it), toString: (it) => it.toString(),
+  key: (it) => ({})[it],
+  for: (it) => { for (const one of it); }, spread: (it) => [...it], taken: (it) => { const [one] = it; },
+};
+const ofEnvelopes = {
+  ...uses, index: (it) => it[0], property: (it) => it.length, method: (it) => it.map(String),
+};
+const ofPromises = {
+  ...uses, result: (it) => it.result, unwrap: (it) => it.unwrap(), success: (it) => it.success,
+  JSON: (it) => JSON.stringify({ a: [it] }),
+};
+function tried(use, it) {
+  try {
+    return ["no error", use(it)];
+  } catch (error) {
+    return [error.constructor === TypeError, error.message, error.cause?.message ?? null];
+  }
+}
+task({ name: "misused" }, () => {
+  const [good, bad] = [double(21), broken()];
+  return Object.entries(ofEnvelopes).map(([name, use]) => [name, tried(use, good), tried(use, bad)]);
+});
+task({ name: "early" }, async () => {
+  return Object.entries(ofPromises).map(([name, use]) => [name, ...tried(use, later(1))]);
+});
+task({ name: "used" }, async () => {
+  const envelope = double(21);
+  const promise = later(3);
+  console.log(envelope, promise);
+  const { result } = envelope;
+  return [
+    Object.keys(envelope), Object.keys({ ...envelope }), result, JSON.parse(JSON.stringify(envelope)).result,
+    "result" in envelope, "x" in envelope, (await promise).result, await promise.then((one) => one.result),
+    (await Promise.all([later(1), later.start(2)])).map((one) => one.result),
+    promise instanceof Promise, (await Promise.resolve(envelope)) === envelope,
+  ];
+});
+task({ name: "unwrapped" }, () => broken().unwrap());
+task({ name: "thrown" }, () => { throw new Error("own"); });
+"""
+)
+
+
+def test_what_a_result_would_be_used_for_says_that_it_is_an_envelope(call):
+    for name, success, failed in call(MISUSES, "misused").result:
+        said = (
+            'an envelope: it is the outcome of task "double", not its result; call .unwrap() on it for that'
+        )
+        assert success[0] is True, (name, success)
+        assert success[1].endswith(said), (name, success)
+        assert failed[0] is True, (name, failed)
+        assert failed[1].endswith('of task "broken", which failed: Error: inside'), (name, failed)
+        assert failed[2].startswith('"broken"\n  Error: inside'), (name, failed)
+
+
+def test_a_promise_that_is_used_before_it_is_awaited_says_so(call):
+    for name, is_type_error, message, _ in call(MISUSES, "early").result:
+        assert is_type_error is True, name
+        assert message.endswith('a promise of the outcome of task "later"; write await in front of it'), name
+
+
+def test_what_objects_and_promises_are_used_for_goes_on(call):
+    done = call(MISUSES, "used")
+    keys = ["success", "result", "error", "execution"]
+    assert done.result == [keys, keys, 42, 42, True, False, 3, 3, [1, 2], True, True]
+    assert "Envelope {" in done.out
+    assert "Promise {" in done.out
+
+
+def test_the_stack_of_a_failed_sub_task_is_a_cause_and_stands_apart(call):
+    error = call(MISUSES, "unwrapped").error
+    own, cause = error["traceback"].split('\ncaused by: SubTask: "broken"\n')
+    assert error["own"] == own
+    assert cause.startswith("  Error: inside")
+    assert "own" not in call(MISUSES, "thrown").error
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ answer = [double(21).unwrap(), double(1).execution.task_name, (await later(3)).r
   failed.error.message, thrown, (await double.map([1, 2])).map((e) => e.result), double.name];
 """,
     )
-    thrown = [True, "task_error", "task_error: too small"]
-    assert answer == [42, "double", 3, False, "too small", thrown, [2, 4], "double"]
+    thrown = [True, "task_error", 'the task "later" failed: RangeError: too small']
+    assert answer == [42, "double", 3, False, "RangeError: too small", thrown, [2, 4], "double"]
 
 
 MAIN = """

@@ -68,7 +68,11 @@ def test_a_failed_sub_task_does_not_fail_its_caller() -> None:
 def test_unwrap_returns_the_result_or_raises_task_error() -> None:
     world = World(program(_SOURCE))
     assert world.run("unwrap", 2).result == 4
-    assert world.run("unwrap", 13).result == ["task_error", "task_error: ValueError: unlucky", True]
+    assert world.run("unwrap", 13).result == [
+        "task_error",
+        "the task 'double' failed: ValueError: unlucky",
+        True,
+    ]
 
 
 def test_a_task_may_call_itself() -> None:

@@ -1,6 +1,6 @@
 // The guest half of @capsule-run/sdk: declares tasks, and calls them as sub-tasks.
 
-import { Envelope, TaskError } from "@capsule-run/sdk/envelope.js";
+import { Envelope, TaskError, promised } from "@capsule-run/sdk/envelope.js";
 import { outcome, start as startTask } from "capsule:runtime/tasks@1.0.0";
 import { position } from "./frames.js";
 import { needHost } from "./fresh.js";
@@ -21,10 +21,10 @@ export function task(options, fn) {
   if (registry.has(name)) throw new Error(`two tasks are named "${name}"`);
   registry.set(name, { fn, options, stack: new Error().stack });
 
-  const start = (...args) => concurrent(name, args);
+  const start = (...args) => promised(concurrent(name, args), name);
   const call = fn instanceof AsyncFunction ? (...args) => start(...args) : (...args) => blocking(name, args);
   Object.defineProperty(call, "name", { value: name });
-  return Object.assign(call, { start, map: (items) => Promise.all(Array.from(items, (item) => start(item))) });
+  return Object.assign(call, { start, map: (items) => promised(Promise.all(Array.from(items, (item) => start(item))), name) });
 }
 
 export { Envelope, TaskError };

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, overload
 
 from ._engine import host, started, values
+from .misuse import Called, Started
 from .options import OPTIONS
 from .outcome import Envelope
 
@@ -42,8 +43,10 @@ class Registry:
 registry = Registry()
 
 
-class Pending:
+class Pending(Started):
     """A task that was started. `outcome` blocks for it; in async code, ``await`` it."""
+
+    __module__ = "capsule"
 
     def __init__(self, task_name: str, handle: int | None, envelope: Envelope | None = None) -> None:
         self.task_name = task_name
@@ -76,8 +79,10 @@ class Pending:
 class Task:
     """A declared task. Calling it runs it in a sandbox of its own and returns its `Envelope`.
 
-    The call of an ``async def`` task is awaited. ``function`` is what the task runs.
+    ``function`` is what the task runs.
     """
+
+    __module__ = "capsule"
 
     def __init__(self, function: Callable[..., Any], name: str, options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
@@ -87,16 +92,10 @@ class Task:
         code = getattr(inspect.unwrap(function), "__code__", None)
         self.file: str | None = getattr(code, "co_filename", None)
         self.line: int | None = getattr(code, "co_firstlineno", None)
-        self._is_async = inspect.iscoroutinefunction(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the task and returns its envelope; for an ``async def`` task, what to await for it."""
-        if self._is_async:
-            return self._awaited(args, kwargs)
+        """Runs the task and returns its envelope."""
         return self._start(args, kwargs).outcome()
-
-    async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Envelope:
-        return await self._start(args, kwargs)
 
     def start(self, *args: Any, **kwargs: Any) -> Pending:
         """Starts the task and returns at once."""
@@ -132,6 +131,17 @@ class Task:
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
+
+
+class AsyncTask(Task):
+    """A declared ``async def`` task: its call is awaited."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Called:
+        """What to await for the task's envelope."""
+        return Called(self.name, self._awaited(args, kwargs))
+
+    async def _awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Envelope:
+        return await self._start(args, kwargs)
 
 
 def _refused(name: str, error_type: str, message: str) -> Envelope:
@@ -172,7 +182,8 @@ def task(
 
     def declare(target: Callable[..., Any]) -> Task:
         given = {option: value for option, value in options.items() if value is not None}
-        declared = Task(target, name if name is not None else target.__name__, given)
+        kind = AsyncTask if inspect.iscoroutinefunction(target) else Task
+        declared = kind(target, name if name is not None else target.__name__, given)
         registry.add(declared)
         return declared
 

@@ -11,6 +11,7 @@ import traceback
 from typing import Any
 
 from .. import http
+from ..outcome import SubTask, TaskError
 from . import files, missing
 
 _ENGINE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -19,17 +20,22 @@ _LIMIT = 64 * 1024
 
 
 def describe(error: BaseException, kind: str | None = None) -> dict[str, Any]:
-    """An exception as ``{"error_type", "message", "traceback"}``; ``kind`` overrides the type."""
+    """An exception as ``{"error_type", "message", "traceback"}``; ``kind`` overrides the type.
+
+    Where a failed sub-task is part of it there is ``own`` besides: the traceback without that task's.
+    """
     if isinstance(error, MemoryError):
         # The frames' locals are what filled the memory, and reporting needs some.
         traceback.clear_frames(error.__traceback__)
     if isinstance(error, ModuleNotFoundError):
         missing.explain(error)
-    return {
+    whole, own = _tracebacks(error)
+    described = {
         "error_type": kind or classify(error),
         "message": _shorten(_message(error)),
-        "traceback": _shorten(_traceback(error)),
+        "traceback": _shorten(whole),
     }
+    return described if own is None else {**described, "own": _shorten(own)}
 
 
 def classify(error: BaseException) -> str:
@@ -69,19 +75,25 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "<its message can't be shown>"
+    if isinstance(error, TaskError):
+        return text
     denial = str(_denial(error) or "")
     if denial not in text:
         text = f"{text} ({denial})" if text else denial
     return f"{name}: {text}" if text else name
 
 
-def _traceback(error: BaseException) -> str | None:
+def _tracebacks(error: BaseException) -> tuple[str | None, str | None]:
+    """The traceback, and the one without those of sub-tasks where there are any."""
     try:
         report = traceback.TracebackException.from_exception(error, compact=True)
-        _keep_user_frames(report)
-        return "".join(report.format())
+        of_subtasks = _keep_user_frames(report)
+        whole = "".join(report.format())
+        for one in of_subtasks:
+            one.__cause__, one.__suppress_context__ = None, True
+        return whole, "".join(report.format()) if of_subtasks else None
     except Exception:
-        return None
+        return None, None
 
 
 def place(error: BaseException) -> tuple[str, int | None] | None:
@@ -96,7 +108,9 @@ def place(error: BaseException) -> tuple[str, int | None] | None:
     return found
 
 
-def _keep_user_frames(report: traceback.TracebackException) -> None:
+def _keep_user_frames(report: traceback.TracebackException) -> list[traceback.TracebackException]:
+    """Takes our frames out; returns what a sub-task is the cause of."""
+    of_subtasks = []
     waiting = [report]
     seen: set[int] = set()
     while waiting:
@@ -104,12 +118,25 @@ def _keep_user_frames(report: traceback.TracebackException) -> None:
         if id(one) in seen:
             continue
         seen.add(id(one))
+        if one.__cause__ is not None and one.__cause__.exc_type_str == SubTask.__name__:
+            of_subtasks.append(one)
         frames = [frame for frame in one.stack if not _is_engine(frame.filename)]
         # What stands above the first frame of the user's own is how the engine got there.
         first = next((index for index, frame in enumerate(frames) if not _is_library(frame.filename)), 0)
         one.stack = traceback.StackSummary.from_list(frames[first:])
         waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
         waiting += one.exceptions or []
+    return of_subtasks
+
+
+def install() -> None:
+    """Keeps our frames out of the tracebacks that task code prints itself."""
+    walk = traceback._walk_tb_with_full_positions  # type: ignore[attr-defined]
+
+    def walk_without_ours(tb: Any) -> Any:
+        return (one for one in walk(tb) if not _is_engine(one[0].f_code.co_filename))
+
+    traceback._walk_tb_with_full_positions = walk_without_ours  # type: ignore[attr-defined]
 
 
 def _is_engine(filename: str) -> bool:

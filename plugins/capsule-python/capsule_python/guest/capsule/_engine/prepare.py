@@ -22,6 +22,8 @@ def adapt() -> None:
     for name in ("loop", "threads"):
         importlib.import_module(f"{__package__}.{name}").install()
     files.install_temporary()
+    # Last: what it imports takes hold of sockets.
+    importlib.import_module(f"{__package__}.failure").install()
 
 
 def _wipe() -> None:

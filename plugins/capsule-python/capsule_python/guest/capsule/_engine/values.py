@@ -13,8 +13,11 @@ import decimal
 import enum
 import json
 import pathlib
+import types
 import uuid
 from typing import Any
+
+from ..misuse import Called, Started
 
 _HINTS = {
     bytes: "return base64 text",
@@ -23,6 +26,9 @@ _HINTS = {
     set: "return a list",
     frozenset: "return a list",
     complex: "return its parts",
+    Called: "write await in front of it",
+    Started: "call .outcome() for its envelope, or await it",
+    types.CoroutineType: "write await in front of it",
 }
 _ARGUMENT_HINTS = {kind: hint.replace("return", "pass") for kind, hint in _HINTS.items()}
 _TEXT = (uuid.UUID, pathlib.PurePath, decimal.Decimal)
@@ -31,6 +37,12 @@ _ISO = (datetime.datetime, datetime.date, datetime.time)
 
 class NotJson(TypeError):
     """A value that can't become JSON; the message names its type and place."""
+
+    __module__ = "builtins"
+
+
+# Whoever reads it knows the built-in one.
+NotJson.__name__ = NotJson.__qualname__ = "TypeError"
 
 
 def encode_result(result: Any) -> str:

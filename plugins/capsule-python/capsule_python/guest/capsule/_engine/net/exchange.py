@@ -28,6 +28,10 @@ class NotHttp(OSError):
         super().__init__(errno.EPROTONOSUPPORT, f"{what}: only HTTP requests can leave a sandbox")
 
 
+NotHttp.__name__ = NotHttp.__qualname__ = "OSError"
+NotHttp.__module__ = "builtins"
+
+
 class Exchange:
     """Takes what a client sends to ``host:port``, and says what the host is to be asked.
 

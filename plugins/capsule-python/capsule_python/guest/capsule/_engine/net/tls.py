@@ -360,6 +360,8 @@ def module() -> types.ModuleType:
         for name, value in globals().items()
         if isinstance(value, type) and value.__module__ == __name__ and not name.startswith("_")
     }
+    for kind in names.values():
+        kind.__module__ = "ssl"
     names["_SSLMethod"] = names.pop("Protocol")
     for kind in (VerifyMode, Options, VerifyFlags, Protocol):
         names.update(kind.__members__)
