@@ -48,7 +48,10 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """A sandbox is done. ``load`` is the time that the program's top level took."""
+    """A sandbox is done. ``load`` is the time that the program's top level took.
+
+    ``traceback`` is the task's own, where there is one: those of its sub-tasks are theirs.
+    """
 
     run: str
     task: int
@@ -59,6 +62,7 @@ class AttemptEnded:
     fuel: int
     error_type: str | None
     message: str | None
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,16 @@ def paragraph(text: str) -> str:
     return escape(first.expandtabs()) + (f"\n{block(rest)}" if newline else "")
 
 
+def without_message(traceback: str, message: str) -> str:
+    """A traceback's places, where its message is said beside it: Python has that last, JavaScript first."""
+    text = traceback.rstrip("\n")
+    if message and text.endswith(message):
+        return text[: len(text) - len(message)].rpartition("\n")[0]
+    if message and text.startswith(message):
+        return text[len(message) :].partition("\n")[2]
+    return text
+
+
 def write(stream: TextIO, text: str) -> None:
     """Writes text at once; what the stream's encoding can't express is escaped."""
     encoding = stream.encoding or "utf-8"

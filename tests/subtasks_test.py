@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -348,3 +349,15 @@ def test_what_is_not_a_result_says_what_it_is_in_a_sandbox(project, how, said):
     envelope = project.run(CAUSES, how)
     assert envelope.error["message"] == f"the task 'middle' (#2) failed: {said}"
     assert "_engine" not in envelope.error["traceback"]
+
+
+def test_verbose_and_trace_show_each_failure_once_with_its_places(project, cli):
+    project.write("main.py", CAUSES)
+    told = cli("run", "main.py", "--verbose").stderr
+    [run] = json.loads(cli("trace", "--json").stdout)["runs"]
+    for shown in (told, cli("trace", run["id"]).stdout):
+        assert shown.count('raise ValueError("no such thing")') == 1
+        assert shown.count("return (await boom(1)).unwrap()") == 1
+        assert shown.count("return (await middle(how)).unwrap()") == 1
+        assert shown.count("the task 'middle' (#2) failed") == 1
+        assert "_engine" not in shown

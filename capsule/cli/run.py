@@ -22,7 +22,7 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
     from capsule.launch.journals import close_journals
 
     execution = begin_run(file, args, options)
-    code = _wait(execution, as_json=options.json)
+    code = _wait(execution, options)
     close_journals()
     if execution.run.blocked:
         # A sandbox that blocks where nothing reaches it must not keep the process alive.
@@ -32,11 +32,11 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
     return code
 
 
-def _wait(execution: Execution, *, as_json: bool) -> int:
+def _wait(execution: Execution, options: RunOptions) -> int:
     try:
         execution.done.wait()
     except KeyboardInterrupt:
         execution.run.cancel()
         execution.done.wait(FAREWELL)
         raise
-    return show_outcome(execution, as_json=as_json)
+    return show_outcome(execution, options)

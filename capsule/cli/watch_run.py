@@ -96,7 +96,7 @@ def _start(file: Path | None, args: tuple[str, ...], options: RunOptions) -> _Ru
     def show() -> None:
         execution.done.wait()
         if not dropped.is_set():
-            show_outcome(execution, as_json=options.json)
+            show_outcome(execution, options)
 
     thread = threading.Thread(target=show, name="capsule-outcome", daemon=True)
     thread.start()

@@ -25,6 +25,7 @@ from capsule.journal.records import (
     RunTree,
     TaskRecord,
 )
+from capsule.journal.schema import version_of
 
 TASKS_READ: Final = 100_000
 """The tasks of one run that are read at most; likewise attempts, refusals, requests and parts of output."""
@@ -59,7 +60,9 @@ def load(path: Path, run_id_prefix: str, *, output: bool = False) -> RunTree:
         row = _find(connection, run_id_prefix)
         run = _run(row)
         key = _integer(row[0])
-        attempts = _grouped(connection, key, "attempts", _ATTEMPT_COLUMNS, "attempt", _attempt)
+        # Read-only, so a file of the first version stays one.
+        attempt_columns = f"{_ATTEMPT_COLUMNS}, {'traceback' if version_of(connection) > 1 else 'NULL'}"
+        attempts = _grouped(connection, key, "attempts", attempt_columns, "attempt", _attempt)
         refusals = _grouped(connection, key, "refusals", _REFUSAL_COLUMNS, "number", _refusal)
         requests = _grouped(connection, key, "requests", _REQUEST_COLUMNS, "number", _request)
         parts = _grouped(connection, key, "output", _OUTPUT_COLUMNS, "part", tuple) if output else {}
@@ -182,6 +185,7 @@ def _attempt(row: _Row) -> AttemptRecord:
         fuel=_optional(row[4], _integer),
         error_type=_optional(row[5], _text),
         message=_optional(row[6], _text),
+        traceback=_optional(row[7], _text),
     )
 
 

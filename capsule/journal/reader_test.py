@@ -53,7 +53,7 @@ def some(draw: st.DrawFn, kind: type[Event], task: int, **known: Any) -> Event:
     """An event of this kind, its other fields drawn by their names."""
     drawn: dict[str, st.SearchStrategy[Any]] = {
         **dict.fromkeys(("name", "policy", "rule", "subject", "url", "method"), text),
-        **dict.fromkeys(("error_type", "message", "failure"), st.none() | text),
+        **dict.fromkeys(("error_type", "message", "failure", "traceback"), st.none() | text),
         **dict.fromkeys(("at", "duration", "load"), times),
         **dict.fromkeys(("fuel", "retries", "sent", "received"), counts),
         "status": st.none() | st.integers(100, 599),
@@ -380,3 +380,17 @@ print([run.id for run in reader.recent(path)], sorted(p.name for p in path.paren
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60
     )
     assert answer.stdout.strip() == "['r1'] ['trace.db']", answer.stderr
+
+
+def test_a_file_of_the_first_version_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "trace.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    schema._step(connection, 0)
+    connection.execute(
+        "INSERT INTO runs (id, source, artifact, task, arguments, pid, started) VALUES ('r','','','','',1,0)"
+    )
+    connection.execute("INSERT INTO tasks (run, task, name, policy, started) VALUES (1,1,'main','',0)")
+    connection.execute("INSERT INTO attempts (run, task, attempt, started) VALUES (1,1,1,0)")
+    connection.close()
+    [task] = reader.load(path, "r").tasks
+    assert [attempt.traceback for attempt in task.attempts] == [None]

@@ -163,18 +163,22 @@ class Recorder:
                         real(event.at),
                     )
             case AttemptEnded():
-                message = optional(event.message, TEXT_LIMIT)
-                if not run.budget.affords(len(message or "")):
-                    message = None
+                message, traceback = (
+                    optional(event.message, TEXT_LIMIT),
+                    optional(event.traceback, TEXT_LIMIT),
+                )
+                if not run.budget.affords(len(message or "") + len(traceback or "")):
+                    message = traceback = None
                 self._execute(
                     "UPDATE attempts SET ended = ?, duration = ?, load = ?, fuel = ?,"
-                    " error_type = ?, message = ? WHERE run = ? AND task = ? AND attempt = ?",
+                    " error_type = ?, message = ?, traceback = ? WHERE run = ? AND task = ? AND attempt = ?",
                     real(event.at),
                     real(event.duration),
                     real(event.load),
                     integer(event.fuel),
                     optional(event.error_type, NAME_LIMIT),
                     message,
+                    traceback,
                     run.key,
                     integer(event.task),
                     integer(event.attempt),

@@ -31,7 +31,10 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One sandbox that ran a task; what hasn't ended has no duration. ``load`` is in seconds."""
+    """One sandbox that ran a task; what hasn't ended has no duration. ``load`` is in seconds.
+
+    ``traceback`` is the task's own, without those of its sub-tasks.
+    """
 
     attempt: int
     started: float
@@ -40,6 +43,7 @@ class AttemptRecord:
     fuel: int | None
     error_type: str | None
     message: str | None
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

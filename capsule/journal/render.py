@@ -14,10 +14,13 @@ from itertools import groupby
 from typing import Final
 
 from capsule.journal.records import OutputRecord, RequestRecord, RunState, RunSummary, RunTree, TaskRecord
-from capsule.terminal import escape
+from capsule.terminal import escape, without_message
 
 DETAILS_SHOWN: Final = 10
 """Attempts, refusals and requests of one task that the tree shows, each; JSON has all that were kept."""
+
+LINES_SHOWN: Final = 30
+"""Lines of a traceback that the tree shows, the first and the last; JSON has all that was kept."""
 
 DEPTH_DRAWN: Final = 40
 """Levels of the tree that are indented; deeper tasks are drawn at this depth."""
@@ -119,13 +122,18 @@ def _headline(task: TaskRecord, colour: bool) -> str:
 
 
 def _details(task: TaskRecord, colour: bool) -> Iterator[str]:
+    shown = (task.error_type, task.message)
     if task.error_type is not None:
-        yield _failure(task.error_type, task.message)
+        last = task.attempts[-1] if task.attempts else None
+        traceback = last.traceback if last and (last.error_type, last.message) == shown else None
+        yield from _failed(task.error_type, task.message, traceback)
     if task.attempt_count > 1:
         for attempt in task.attempts[:DETAILS_SHOWN]:
             ended = "not ended" if attempt.duration is None else _duration(attempt.duration)
             fuel = "" if attempt.fuel is None else f" fuel {_amount(attempt.fuel)}"
-            error = "" if attempt.error_type is None else f" {_failure(attempt.error_type, attempt.message)}"
+            same = (attempt.error_type, attempt.message) == shown
+            words = "the same" if same else _failure(attempt.error_type or "", attempt.message)
+            error = "" if attempt.error_type is None else f" {words}"
             yield f"attempt {attempt.attempt}: {ended}{fuel}{error}"
         yield from _more(task.attempt_count, len(task.attempts), "attempts")
     for refusal in task.refusals[:DETAILS_SHOWN]:
@@ -138,6 +146,16 @@ def _details(task: TaskRecord, colour: bool) -> Iterator[str]:
         yield from _output(task)
     elif task.output_count:
         yield f"wrote {task.output_count} characters (--output shows them)"
+
+
+def _failed(error_type: str, message: str | None, traceback: str | None) -> Iterator[str]:
+    """A failure, with its places where they are known."""
+    yield _failure(error_type, message)
+    places = without_message(traceback or "", message or "")
+    lines = [escape(line.expandtabs()) for line in places.split("\n")] if places else []
+    if len(lines) > LINES_SHOWN:
+        lines[LINES_SHOWN // 2 : -LINES_SHOWN // 2] = ["..."]
+    yield from (f"  {line[:_LINE_LIMIT]}" for line in lines)
 
 
 def _more(count: int, kept: int, what: str) -> Iterator[str]:

@@ -56,7 +56,7 @@ def test_the_tree_shows_states_times_fuel_and_errors() -> None:
         message="the deadline passed",
         attempt_count=2,
         attempts=(
-            AttemptRecord(1, 0.0, 0.5, 0.1, 950, "task_error", "ValueError: no"),
+            AttemptRecord(1, 0.0, 0.5, 0.1, 950, "task_error", "ValueError: no", "Traceback: ..."),
             AttemptRecord(2, 0.0, None, None, None, None, None),
         ),
         refusal_count=3,
@@ -79,6 +79,38 @@ def test_the_tree_shows_states_times_fuel_and_errors() -> None:
         "   └─ last #3 succeeded 12 ms fuel 1.2M",
         "         wrote 7 characters (--output shows them)",
     ]
+
+
+def test_a_failure_is_shown_once_with_its_places() -> None:
+    traceback = 'Traceback (most recent call last):\n  File "\x1bmain.py", line 3, in boom\nValueError: no\n'
+    attempts = tuple(
+        AttemptRecord(number, 0.0, 0.5, 0.1, 950, "task_error", "ValueError: no", traceback)
+        for number in (1, 2)
+    )
+    failed = replace(
+        TASK,
+        state="failed",
+        error_type="task_error",
+        message="ValueError: no",
+        attempt_count=2,
+        attempts=attempts,
+    )
+    assert render.tree_text(RunTree(RUN, (failed,))).splitlines()[6:] == [
+        "      task_error: ValueError: no",
+        "        Traceback (most recent call last):",
+        '          File "\\x1bmain.py", line 3, in boom',
+        "      attempt 1: 500 ms fuel 950 the same",
+        "      attempt 2: 500 ms fuel 950 the same",
+    ]
+
+
+def test_a_long_traceback_is_shown_by_its_beginning_and_its_end() -> None:
+    traceback = "".join(f"line {number}\n" for number in range(500)) + "ValueError: no"
+    attempt = AttemptRecord(1, 0.0, 0.5, 0.1, 950, "task_error", "ValueError: no", traceback)
+    failed = replace(TASK, error_type="task_error", message="ValueError: no", attempts=(attempt,))
+    shown = [line.strip() for line in render.tree_text(RunTree(RUN, (failed,))).splitlines()[7:]]
+    assert len(shown) == render.LINES_SHOWN + 1
+    assert (shown[0], shown[15], shown[-1]) == ("line 0", "...", "line 499")
 
 
 def test_the_list_has_one_line_for_each_run() -> None:

@@ -96,6 +96,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             PRIMARY KEY (run, task, part)
         )""",
     ),
+    ("ALTER TABLE attempts ADD COLUMN traceback TEXT",),
 )
 """The statements that take a file from version ``n`` to ``n + 1``, in order."""
 

@@ -324,17 +324,18 @@ def claimed_failure(details: Any) -> Failure:
     """What a guest says of its failure: text for people, and an error type that it may claim."""
     error_type = details.get("error_type")
     message = details.get("message")
-    traceback = details.get("traceback")
+    traceback, own = details.get("traceback"), details.get("own")
     return Failure(
         error_type if isinstance(error_type, str) and error_type in CLAIMABLE else "task_error",
         (message if isinstance(message, str) else "the task failed")[:LONGEST_MESSAGE],
         traceback[:LONGEST_MESSAGE] if isinstance(traceback, str) else None,
+        own[:LONGEST_MESSAGE] if isinstance(own, str) else None,
     )
 
 
 def _load_failure(failed: LoadFailed) -> Failure:
     claimed = claimed_failure(failed.details)
-    return Failure("load_error", claimed.message, claimed.traceback)
+    return Failure("load_error", claimed.message, claimed.traceback, claimed.own)
 
 
 def _no_fuel_left() -> Failure:

@@ -277,6 +277,7 @@ class Execution:
                 result.fuel,
                 _type_of(failure),
                 _message_of(failure),
+                None if failure is None else failure.own or failure.traceback,
             )
         )
         self._leave_children()

@@ -25,11 +25,15 @@ MEMORY_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed: one of `capsule.sdk.outcome.ERROR_TYPES`, and what to say of it."""
+    """Why an attempt failed: one of `capsule.sdk.outcome.ERROR_TYPES`, and what to say of it.
+
+    ``own`` is the traceback without those of failed sub-tasks, where it holds any.
+    """
 
     error_type: str
     message: str
     traceback: str | None = None
+    own: str | None = None
 
 
 def failure_of_trap(error: Exception, *, stderr_tail: str, limits: dict[str, str]) -> Failure:

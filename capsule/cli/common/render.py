@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from capsule.terminal import block, escape, paragraph, safe, write
+from capsule.terminal import block, escape, paragraph, safe, without_message, write
 
 if TYPE_CHECKING:
     from capsule.errors import CapsuleError, Location
@@ -26,21 +26,18 @@ def write_envelope(envelope: Envelope) -> None:
     sys.stdout.flush()
 
 
-def write_outcome(envelope: Envelope) -> None:
-    """The result on stdout, or what failed on stderr."""
+def write_outcome(envelope: Envelope, *, told: bool = False) -> None:
+    """The result on stdout, or what failed on stderr; ``told`` is whether its traceback was shown already."""
     if envelope.success:
         write(sys.stdout, _pretty(envelope.result) + "\n")
         return
     error = envelope.error or {}
     traceback = error.get("traceback")
-    if traceback:
-        write(sys.stderr, block(traceback) + "\n")
-    name = envelope.execution["task_name"]
-    message = paragraph(str(error.get("message")))
-    write(
-        sys.stderr,
-        f"{_painted('error:', _RED)} the task {name!r} failed: {error.get('error_type')}: {message}\n",
-    )
+    name, message = envelope.execution["task_name"], str(error.get("message"))
+    if traceback and not told:
+        _write_traceback(traceback, message)
+    said = f"{error.get('error_type')}: {paragraph(message)}"
+    write(sys.stderr, f"{_painted('error:', _RED)} the task {name!r} failed: {said}\n")
 
 
 def write_error(error: CapsuleError) -> None:
@@ -95,6 +92,16 @@ def write_event(event: Event) -> None:
     if lines:
         colour = _colour(event)
         write(sys.stderr, "".join(f"{_painted(escape(line), colour)}\n" for line in lines))
+    traceback = getattr(event, "traceback", None)
+    if traceback:
+        _write_traceback(traceback, getattr(event, "message", None) or "")
+
+
+def _write_traceback(traceback: str, message: str) -> None:
+    """A traceback on stderr, without the message that stands beside it."""
+    places = without_message(traceback, message)
+    if places:
+        write(sys.stderr, block(places) + "\n")
 
 
 def _colour(event: Event) -> str:

@@ -4,6 +4,8 @@ import io
 import json
 import sys
 
+import pytest
+
 from capsule import events
 from capsule.cli.common.render import write_envelope, write_error, write_event, write_outcome, write_warning
 from capsule.errors import BuildError, CapsuleError, Location
@@ -43,6 +45,25 @@ def test_a_result_goes_to_stdout_and_a_failure_to_stderr(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "  File x\nerror: the task 'main' failed: timeout: late\n"
+
+
+@pytest.mark.parametrize(
+    ("traceback", "shown"),
+    [
+        ("Traceback:\n  File x\nValueError: no\nmore\n", "  Traceback:\n    File x\n"),
+        ("Traceback:\n  File x\ncapsule.ValueError: no\nmore", "  Traceback:\n    File x\n"),
+        ("ValueError: no\nmore\n    at main.ts:1:2\n", "      at main.ts:1:2\n"),
+        ("ValueError: no\nmore", ""),
+        ("another", "  another\n"),
+    ],
+)
+def test_a_message_is_not_shown_again_in_its_traceback(capsys, traceback, shown):
+    failed = {"error_type": "task_error", "message": "ValueError: no\nmore", "traceback": traceback}
+    write_outcome(envelope(error=failed))
+    line = "error: the task 'main' failed: task_error: ValueError: no\n  more\n"
+    assert capsys.readouterr().err == shown + line
+    write_outcome(envelope(error=failed), told=True)
+    assert capsys.readouterr().err == line
 
 
 def test_text_that_the_stream_cannot_encode_is_escaped(monkeypatch):

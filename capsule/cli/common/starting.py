@@ -86,14 +86,14 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
     return interruptibly(begin)
 
 
-def show_outcome(execution: Execution, *, as_json: bool) -> int:
+def show_outcome(execution: Execution, options: RunOptions) -> int:
     """Shows what came of a run that has ended. Returns the exit code."""
     envelope = execution.envelope
     assert envelope is not None
-    if as_json:
+    if options.json:
         write_envelope(envelope)
     else:
-        write_outcome(envelope)
+        write_outcome(envelope, told=options.verbose)
     return EXIT_OK if envelope.success else EXIT_TASK_FAILED
 
 
@@ -114,10 +114,17 @@ class _Show:
         elif self._verbose:
             # What the run fails of is said when it is over, in full: not here as well.
             if self._failed is not None and getattr(event, "task", None) == self._failed.task:
-                last = isinstance(event, TaskEnded)
-                write_event(replace(self._failed, message=None) if last else self._failed)
+                write_event(_places_only(self._failed) if isinstance(event, TaskEnded) else self._failed)
                 self._failed = None
             if isinstance(event, AttemptEnded) and event.task == MAIN and event.error_type is not None:
                 self._failed = event
             else:
                 write_event(event)
+
+
+def _places_only(failed: AttemptEnded) -> AttemptEnded:
+    from capsule.terminal import without_message
+
+    return replace(
+        failed, message=None, traceback=without_message(failed.traceback or "", failed.message or "")
+    )

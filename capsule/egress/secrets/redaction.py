@@ -15,7 +15,7 @@ SHORTEST_VARIABLE = 6
 
 _TEXTS: dict[type[events.Event], tuple[str, ...]] = {
     events.RunStarted: ("arguments",),
-    events.AttemptEnded: ("message",),
+    events.AttemptEnded: ("message", "traceback"),
     events.TaskEnded: ("message",),
     events.Refused: ("subject",),
     events.Requested: ("method", "url"),
