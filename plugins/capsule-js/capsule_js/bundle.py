@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 from capsule.errors import BuildError, Location
 from capsule.frontend.inputs import InputError, InputMissing
 from capsule_js.alternatives import NATIVE
+from capsule_js.edits import Shifts
 from capsule_js.engine import builtins
 from capsule_js.esbuild import Hook, Message, Request, Response, run_build
+from capsule_js.finishing import OWN_SCOPE, finish
 from capsule_js.floating import mark_floating
 from capsule_js.reach import OUTSIDE, Reach
 from capsule_js.surroundings import Surroundings, check_source_maps
@@ -25,7 +27,7 @@ SDK = "@capsule-run/sdk"
 TIMEOUT = 120.0
 """Seconds that bundling may take; a program with large packages takes one."""
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when other bundles come of the same files."""
 
 _NAMESPACE = "capsule-builtin"
@@ -45,8 +47,9 @@ _FLAGS = (
     '--define:import.meta.dirname="/app"',
     '--define:import.meta.filename="/app/main.js"',
     "--define:global=globalThis",
-    "--minify-syntax",
+    # Not --minify-syntax: it drops names that programs see, and makes variables of constants.
     "--minify-whitespace",
+    "--keep-names",
     "--line-limit=200",
     "--sourcemap=external",
     "--sources-content=false",
@@ -71,7 +74,8 @@ class Esbuild:
 class Bundle:
     """A bundled program.
 
-    ``text`` and ``source_map`` are esbuild's. Names are relative to the project root, with forward slashes:
+    ``text`` is for the engine; ``source_map`` is of what esbuild made of it, from which some has moved
+    (``shifts``). Names are relative to the project root, with forward slashes:
     ``own`` maps the project's files (those outside ``node_modules``) to the content that was bundled;
     ``kept`` are the own modules of which something is in the bundle; ``packages`` are the files out of
     ``node_modules``; ``imports`` are the specifiers that are no paths; ``packages_with_tasks`` are files of
@@ -80,6 +84,7 @@ class Bundle:
 
     text: str
     source_map: bytes
+    shifts: Shifts
     own: Mapping[str, bytes]
     kept: tuple[str, ...]
     packages: tuple[str, ...]
@@ -88,7 +93,8 @@ class Bundle:
 
 
 def make_bundle(source: Path, root: Path, esbuild: Esbuild, *, unsupported: Sequence[str] = ()) -> Bundle:
-    """Bundles ``source``, without the features of the language that are ``unsupported`` (esbuild's names).
+    """Bundles ``source``, without the features of the language that are ``unsupported``: esbuild's names, and
+    `OWN_SCOPE`.
 
     Raises `BuildError` with the user's file and line.
     """
@@ -126,7 +132,7 @@ def make_bundle(source: Path, root: Path, esbuild: Esbuild, *, unsupported: Sequ
             entry=_entry(source.name),
             folder=source.parent,
             working_folder=root,
-            flags=(*_FLAGS, *(f"--supported:{feature}=false" for feature in unsupported)),
+            flags=(*_FLAGS, *_without(unsupported)),
             resolve=(
                 Hook(_builtin_filter(), _resolve_builtin),
                 Hook("^node:", _refuse_unknown_builtin),
@@ -139,7 +145,11 @@ def make_bundle(source: Path, root: Path, esbuild: Esbuild, *, unsupported: Sequ
     )
     if response.errors:
         raise _build_error(response.errors, source, root)
-    return _read_response(response, own, relative_name(str(source), root))
+    return _read_response(response, own, relative_name(str(source), root), unsupported)
+
+
+def _without(features: Iterable[str]) -> Iterator[str]:
+    return (f"--supported:{feature}=false" for feature in features if feature != OWN_SCOPE)
 
 
 def _entry(name: str) -> str:
@@ -185,7 +195,10 @@ def _load_builtin(request: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"contents": f"module.exports = globalThis.__capsule_builtins[{name}]".encode(), "loader": "js"}
 
 
-def _read_response(response: Response, own: Mapping[str, bytes], source: str) -> Bundle:
+def _read_response(
+    response: Response, own: Mapping[str, bytes], source: str, unsupported: Sequence[str]
+) -> Bundle:
+    text, shifts = finish(response.outputs[_OUTPUT], unsupported)
     metafile = json.loads(response.metafile)
     inputs: dict[str, Any] = metafile["inputs"]
     packages = []
@@ -204,8 +217,9 @@ def _read_response(response: Response, own: Mapping[str, bytes], source: str) ->
                 with_tasks.append(name)
     kept = metafile["outputs"][_OUTPUT]["inputs"]
     return Bundle(
-        text=response.outputs[_OUTPUT].decode(),
+        text=text.decode(),
         source_map=response.outputs[f"{_OUTPUT}.map"],
+        shifts=shifts,
         own=dict(sorted(own.items())),
         kept=tuple(sorted(name for name in own if name in kept or name == source)),
         packages=tuple(sorted(packages)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from capsule.errors import ConfigError, Location
 from capsule.frontend.spec import Engine, Json
 from capsule_js import engine, starlingmonkey
+from capsule_js.finishing import OWN_SCOPE
 
 if TYPE_CHECKING:
     from capsule_js.toolchain import ManagedToolchain
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 class Kind:
     """An engine to choose.
 
-    ``unsupported`` are features of the language that programs for it go without (esbuild's names), ``key``
-    gives the digest of its recipe, ``snapshots`` says whether a program's top level can be part of its
-    component.
+    ``unsupported`` are features of the language that bundles for it go without, under the names that
+    `make_bundle` takes, ``key`` gives the digest of its recipe, ``snapshots`` says whether a program's top
+    level can be part of its component.
     """
 
     name: str
@@ -31,9 +32,10 @@ class Kind:
     snapshots: bool
 
 
-QUICKJS_UNSUPPORTED: Final = ("template-literal",)
+QUICKJS_UNSUPPORTED: Final = ("template-literal", OWN_SCOPE)
 """QuickJS loses its place behind a line break in a template, and the bundler makes one of any text with one.
-Both make the same of a template: a call of `concat`."""
+Both make the same of a template: a call of `concat`. And parameters that closures among them see are
+copied."""
 
 KINDS: Final = {
     kind.name: kind

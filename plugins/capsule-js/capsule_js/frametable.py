@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from capsule_js.edits import Shifts, moved
+
 _DIGITS = {
     letter: value
     for value, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -11,8 +13,14 @@ _DIGITS = {
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def frame_table(source_map: bytes) -> str:
-    """The frame table of a source map of version 3 without sections. Raises `ValueError` for all else."""
+_UNMOVED: Shifts = {}
+
+
+def frame_table(source_map: bytes, shifts: Shifts = _UNMOVED) -> str:
+    """The frame table of a source map of version 3 without sections, for a text that moved by ``shifts``.
+
+    Raises `ValueError` for any other source map.
+    """
     content = json.loads(source_map)
     if not isinstance(content, dict) or content.get("version") != 3:
         raise ValueError("not a source map of version 3")
@@ -23,8 +31,9 @@ def frame_table(source_map: bytes) -> str:
     decoded, written = _Segments(), _Numbers()
     source = line = column = 0
     table = [json.dumps(sources, ensure_ascii=False, separators=(",", ":"))]
-    for row in mappings.split(";"):
+    for number, row in enumerate(mappings.split(";")):
         generated = 0
+        on_line = shifts.get(number)
         cells = []
         for segment in row.split(",") if row else ():
             numbers = decoded[segment]
@@ -36,7 +45,8 @@ def frame_table(source_map: bytes) -> str:
             source += numbers[1]
             line += numbers[2]
             column += numbers[3]
-            cells.append(f"{written[generated]},{written[source]},{written[line]},{written[column]}")
+            place = generated if on_line is None else moved(generated, on_line)
+            cells.append(f"{written[place]},{written[source]},{written[line]},{written[column]}")
         table.append(";".join(cells))
     return "\n".join(table)
 

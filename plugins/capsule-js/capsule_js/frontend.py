@@ -231,7 +231,7 @@ class JavaScriptFrontend:
                     location=Location(source.name),
                 )
             self._made = (inputs, bundle)
-        return Program({"bundle": bundle.text, "frames": frame_table(bundle.source_map)})
+        return Program({"bundle": bundle.text, "frames": frame_table(bundle.source_map, bundle.shifts)})
 
 
 @lru_cache(maxsize=1)

@@ -1,19 +1,18 @@
 """How tasks are declared, called and end: results, errors, sub-tasks, limits and what is fresh."""
 
-import json
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
+from capsule_js.bundle import make_bundle
 from capsule_js.engine import build_snapshot, builtins
+from capsule_js.engines import QUICKJS_UNSUPPORTED
+from capsule_js.frametable import frame_table
 from wasmtime.component import Component
 
 from capsule.errors import BuildError
 from capsule.runtime.engine import engine
 
 ENGINES = ("quickjs", "starlingmonkey")
-PACKAGES = Path(__file__).parent / "packages"
 SDK = 'const { task, TaskError } = require("@capsule-run/sdk");\n'
 
 
@@ -22,7 +21,7 @@ def main(body):
 
 
 @pytest.fixture(scope="session")
-def bundled(toolchain, tmp_path_factory):
+def bundled(esbuild, tmp_path_factory):
     """`bundled(files)` bundles a program of which `main.ts` is the source."""
 
     def bundle(files):
@@ -30,10 +29,8 @@ def bundled(toolchain, tmp_path_factory):
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
-        modules = toolchain.modules(print)
-        command = ["node", PACKAGES / "bundle.mjs", modules, folder / "main.ts", folder / "out.json"]
-        subprocess.run(command, check=True)
-        return json.loads((folder / "out.json").read_text("utf-8"))
+        made = make_bundle(folder / "main.ts", folder, esbuild, unsupported=QUICKJS_UNSUPPORTED)
+        return {"bundle": made.text, "frames": frame_table(made.source_map, made.shifts)}
 
     return bundle
 

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from capsule_js.bundle import make_bundle
+from capsule_js.engines import KINDS
+from capsule_js.frametable import frame_table
 
 HERE = Path(__file__).parent
 WANTED = os.environ.get("CAPSULE_PACKAGES", "")
@@ -75,20 +78,16 @@ def write_results():
     (HERE.parents[3] / "docs" / "npm-packages.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def bundle(modules, source, output, *options):
-    subprocess.run(["node", HERE / "bundle.mjs", modules, source, output, *options], check=True)
-
-
 @pytest.mark.parametrize("package", TABLE, ids=[package["name"] for package in TABLE])
-def test_package(call, toolchain, installed, server, tmp_path, package):
+def test_package(call, toolchain, esbuild, installed, server, tmp_path, package):
     program = Path(tempfile.mkdtemp(dir=installed))
     try:
-        check(call, toolchain.modules(print), program, server, tmp_path, package)
+        check(call, toolchain.modules(print), esbuild, program, server, tmp_path, package)
     finally:
         shutil.rmtree(program)
 
 
-def check(call, modules, program, server, tmp_path, package):
+def check(call, modules, esbuild, program, server, tmp_path, package):
     name = package["name"]
     function = f"async function run(server: string) {{\n{package['run']}\n}}\n"
     (program / "main.ts").write_text(
@@ -102,14 +101,16 @@ def check(call, modules, program, server, tmp_path, package):
         + function
         + "process.stdout.write(JSON.stringify(await run(process.argv[2])) ?? 'null');\n"
     )
-    bundle(modules, program / "node.ts", program / "node.mjs", "node")
+    script = HERE / "bundle_for_node.mjs"
+    subprocess.run(["node", script, modules, program / "node.ts", program / "node.mjs"], check=True)
     (tmp_path / "node").mkdir()
     environment = {**os.environ, "FOLDER": str(tmp_path / "node"), "TZ": "UTC", "NODE_ENV": "production"}
     command = ["node", program / "node.mjs", server]
     node = subprocess.run(command, capture_output=True, env=environment, check=True, timeout=60)
     results[name] = ("can not be bundled", 0, 0.0, 0)
-    bundle(modules, program / "main.ts", program / "main.json")
-    entries = json.loads((program / "main.json").read_text("utf-8"))
+    unsupported = KINDS[call.engine].unsupported
+    made = make_bundle(program / "main.ts", program.parent, esbuild, unsupported=unsupported)
+    entries = {"bundle": made.text, "frames": frame_table(made.source_map, made.shifts)}
     (tmp_path / "sandbox").mkdir()
     files = [(tmp_path / "sandbox", "/sandbox", True)]
     done = call(entries, "main", server, files=files, env={"FOLDER": "/sandbox"}, fuel=50_000_000_000)

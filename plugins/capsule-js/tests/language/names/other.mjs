@@ -1,0 +1,5 @@
+export class Shape {
+  static same = () => Shape.name;
+}
+export function shape() {}
+export default function () {}
