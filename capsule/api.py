@@ -14,6 +14,7 @@ from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.events import Event
+    from capsule.launch.code import Code
     from capsule.policy.limits import Limits
     from capsule.runtime.execution import Execution
     from capsule.workers.isolation import Isolation
@@ -22,10 +23,13 @@ OnOutput = Callable[[str, str], None]
 
 
 async def run(
-    file: str | os.PathLike[str],
+    file: str | os.PathLike[str] | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
+    code: str | None = None,
+    lang: str = "python",
+    packages: Sequence[str] = (),
     task: str = "main",
     mounts: Sequence[str] = (),
     cwd: str | os.PathLike[str] | None = None,
@@ -33,8 +37,14 @@ async def run(
     env_file: str | os.PathLike[str] | None = None,
     on_output: OnOutput | None = None,
     isolation: Isolation | None = None,
+    **options: Any,
 ) -> Envelope:
-    """Runs a task of ``file`` (a source file or a ``.wasm``) and returns its outcome.
+    """Runs a task of ``file`` (a source file or a ``.wasm``), or ``code``, and returns its outcome.
+
+    ``code`` is a piece of code in the language ``lang``: statements, whose result is the value of the last
+    one, or a program with tasks. ``packages`` are what it may import. ``options`` say what it may use, under
+    the names of a task's options (``compute``, ``ram``, ``timeout``, ``allowed_hosts``, ...): without them
+    no folder, host, variable or secret, 512 MB and a minute. Tasks of a file declare theirs themselves.
 
     ``args`` and ``kwargs`` go to the task, as JSON. ``mounts`` are more folders for the run,
     ``HOST[::GUEST][:ro|:rw]``. ``cwd`` is what relative paths start at. ``limits`` are ceilings, under
@@ -62,7 +72,8 @@ async def run(
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, envelope, error)
 
-    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
+    what = _what(file, code, lang, packages, options)
+    call = _Call(what, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
     call.submit()
     try:
         return await outcome
@@ -72,10 +83,13 @@ async def run(
 
 
 def run_sync(
-    file: str | os.PathLike[str],
+    file: str | os.PathLike[str] | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
+    code: str | None = None,
+    lang: str = "python",
+    packages: Sequence[str] = (),
     task: str = "main",
     mounts: Sequence[str] = (),
     cwd: str | os.PathLike[str] | None = None,
@@ -83,6 +97,7 @@ def run_sync(
     env_file: str | os.PathLike[str] | None = None,
     on_output: OnOutput | None = None,
     isolation: Isolation | None = None,
+    **options: Any,
 ) -> Envelope:
     """`run` for code without an event loop: blocks until the task has ended."""
     done = threading.Event()
@@ -92,7 +107,8 @@ def run_sync(
         answers.append((envelope, error))
         done.set()
 
-    call = _Call(file, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
+    what = _what(file, code, lang, packages, options)
+    call = _Call(what, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
     try:
         call.submit()
         done.wait()
@@ -117,6 +133,33 @@ def run_sync(
     return envelope
 
 
+def _what(
+    file: str | os.PathLike[str] | None,
+    code: str | None,
+    lang: str,
+    packages: Sequence[str],
+    options: Mapping[str, Any],
+) -> str | os.PathLike[str] | Code:
+    """What is to be run. Raises `UsageError` for arguments that don't go together."""
+    from capsule.errors import UsageError
+
+    if code is None and file is not None:
+        if options:
+            name = next(iter(options))
+            raise UsageError(
+                f"run() has no argument {name!r} for a file: its tasks declare what they may use",
+                hint=f"bound it with limits={{{name!r}: {options[name]!r:.40}}}",
+            )
+        return file
+    if code is None or file is not None:
+        raise UsageError(
+            "run() takes a file or code=, one of both", hint='run("main.py") or run(code="6 * 7")'
+        )
+    from capsule.launch.code import Code
+
+    return Code(code, lang, tuple(packages), options)
+
+
 class _Call:
     """One call of `run`: everything that it does happens on one guest thread, to the outcome.
 
@@ -125,7 +168,7 @@ class _Call:
 
     def __init__(
         self,
-        file: str | os.PathLike[str],
+        what: str | os.PathLike[str] | Code,
         args: Sequence[Any],
         kwargs: Mapping[str, Any] | None,
         task: str,
@@ -143,7 +186,7 @@ class _Call:
         self._isolation = chosen_isolation(isolation)
         if isinstance(args, str | bytes) or not isinstance(args, Sequence):
             raise UsageError(f"args has to be a list, not {type(args).__name__}", hint=f"args=[{args!r:.40}]")
-        self._file = file
+        self._what = what
         self._args = args
         self._kwargs = dict(kwargs or {})
         self._task = task
@@ -193,14 +236,23 @@ class _Call:
             from capsule.launch.prepare import prepare
             from capsule.launch.start import start
 
+            args, limits = self._args, self._limits
+            if isinstance(self._what, str | os.PathLike):
+                prepared = prepare(Path(self._what), self._here, plugins(), progress=_ignore)
+            else:
+                from capsule.launch.code import prepare_code
+
+                ready = prepare_code(self._what, self._here, plugins(), progress=_ignore)
+                prepared, args = ready.prepared, [*ready.args, *args]
+                limits = ready.limits if limits is None else ready.limits.merge(limits)
             start(
-                prepare(Path(self._file), self._here, plugins(), progress=_ignore),
+                prepared,
                 self._task,
-                self._args,
+                args,
                 self._kwargs,
                 cwd=self._here,
                 mounts=self._mounts,
-                limits=self._limits,
+                limits=limits,
                 env_file=self._env_file,
                 sinks=(_Output(self._on_output),),
                 ahead=True,

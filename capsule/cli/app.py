@@ -105,10 +105,37 @@ def run(
     deny_all: DenyAll = False,
     require_signature: RequireSignature = (),
     stdin: Stdin = None,
+    code: Annotated[
+        str | None,
+        Parameter(
+            name=["--code", "-c"], allow_leading_hyphen=True, help="Run this code instead of a file's."
+        ),
+    ] = None,
+    from_stdin: Annotated[bool, Parameter(negative=(), help="Run the code on stdin; - is short.")] = False,
+    lang: Annotated[
+        str, Parameter(help="The language of -c and of code on stdin: python, typescript.")
+    ] = "python",
+    package: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--package", negative=(), help="A package for -c, as pip or npm names it. Repeatable."
+        ),
+    ] = (),
+    option: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--option",
+            negative=(),
+            help="What -c may use: NAME=VALUE, such as allowed_hosts=example.com. Repeatable.",
+        ),
+    ] = (),
 ) -> int:
     """Builds a file if it has changed, and runs its main task.
 
     Exit codes: 0 it returned, 1 it failed, 2 wrong usage or settings, 3 the build failed, 130 interrupted.
+
+    Without a file, -c CODE runs code as it is, and - reads it from stdin. It gets no folder, host or
+    variable, 512 MB and a minute, unless --option says more; its result is the value of its last line.
 
     Example: capsule run main.py hello --verbose
     """
@@ -121,6 +148,11 @@ def run(
         deny_all=deny_all,
         require_signature=require_signature,
         stdin=stdin,
+        code=code,
+        from_stdin=from_stdin,
+        lang=lang,
+        package=package,
+        option=option,
     )
     return run_file(file, args, options)
 

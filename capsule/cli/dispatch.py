@@ -63,6 +63,7 @@ def _command(arguments: Sequence[str]) -> int:
         file, args, flags = plain
         options = RunOptions(json="--json" in flags, verbose=not flags.isdisjoint(("--verbose", "-v")))
         return run_file(file, args, options)
+    arguments = _with_stdin(list(arguments))
     from cyclopts import CycloptsError
 
     from capsule.cli.app import app
@@ -74,6 +75,21 @@ def _command(arguments: Sequence[str]) -> int:
 
         raise usage_error(error) from None
     return result if isinstance(result, int) else EXIT_OK
+
+
+def _with_stdin(arguments: list[str]) -> list[str]:
+    """``run -`` in words that the parser knows: it takes a lone dash for an option.
+
+    Neither one behind ``--`` is meant, nor one that is an option's value, as in ``--stdin -``.
+    """
+    for place, word in enumerate(arguments):
+        if arguments[0] != "run" or word == "--":
+            break
+        if word == "-" and (
+            place == 1 or arguments[place - 1] in ("--json", "--verbose", "-v", "--deny-all")
+        ):
+            return [*arguments[:place], "--from-stdin", *arguments[place + 1 :]]
+    return arguments
 
 
 def plain_run(arguments: Sequence[str]) -> tuple[Path, tuple[str, ...], frozenset[str]] | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from capsule.cli import run as run_module
 from capsule.cli.app import app
-from capsule.cli.dispatch import dispatch, plain_run
+from capsule.cli.dispatch import _with_stdin, dispatch, plain_run
 from capsule.cli.run import RunOptions
 
 WORDS = st.one_of(
@@ -79,7 +79,7 @@ def test_a_plain_run_is_read():
         (["a", "b", "--mounts", "x"], "--mounts", "--mount"),
         (["--json", "--require-signatures", "a.pub"], "--require-signatures", "--require-signature"),
         (["-x"], "-x", None),
-        (["-"], "-", None),
+        (["a.py", "-"], "-", None),
         (["-1-2"], "-1-2", None),
     ],
 )
@@ -135,3 +135,19 @@ def test_a_defect_of_ours_is_said_without_a_traceback(monkeypatch, capsys):
     assert "ZeroDivisionError: of ours" in said
     assert "CAPSULE_TRACEBACK=1" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["run", "-"], ["run", "--from-stdin"]),
+        (["run", "--json", "-", "--lang", "x"], ["run", "--json", "--from-stdin", "--lang", "x"]),
+        (["run", "main.py", "--", "-"], None),
+        (["run", "main.wasm", "--stdin", "-"], None),
+        (["run", "main.py", "a", "-"], None),
+        (["exec", "-"], None),
+        ([], None),
+    ],
+)
+def test_a_lone_dash_is_standard_input_where_it_is_the_file(words, meant):
+    assert _with_stdin(words) == (meant or words)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capsule.cli.common.starting import FAREWELL, RunOptions, begin_run, show_outcome
+from capsule.errors import UsageError
 
 if TYPE_CHECKING:
     from capsule.runtime.execution import Execution
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> int:
     """Runs a task and shows its outcome. Returns the exit code; raises `CapsuleError`."""
     if options.watch:
+        if options.code is not None or options.from_stdin:
+            raise UsageError("--watch watches a file, and this code is in none", hint="write it to a file")
         from capsule.cli.watch_run import watch_run
 
         return watch_run(file, args, options)

@@ -12,6 +12,10 @@ has the same; all fields but ``id`` and ``file`` may be missing::
     {"id": 1, "file": "main.py", "task": "main", "args": [], "kwargs": {}, "mounts": [],
      "limits": {}, "env_file": null, "output": false}
 
+Instead of a ``file`` there can be ``code``, as `capsule.run` takes it, in a language, with what it may use::
+
+    {"id": 1, "code": "6 * 7", "lang": "python", "packages": [], "options": {"timeout": "5s"}}
+
 It is answered once, when the run has ended, in whatever order runs end::
 
     {"id": 1, "outcome": {"success": true, "result": ..., "error": null, "execution": {...}}}
@@ -96,7 +100,11 @@ class Request:
     """A run that was asked for."""
 
     id: int | str
-    file: str
+    file: str = ""
+    code: str | None = None
+    lang: str = "python"
+    packages: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
     task: str = "main"
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -209,11 +217,20 @@ class Worker:
 
         here = Path.cwd()
         limits = None if request.limits is None else Limits.parse(request.limits, "limits")
-        prepared = prepare(Path(request.file), here, plugins(), progress=_ignore)
+        args = request.args
+        if request.code is None:
+            prepared = prepare(Path(request.file), here, plugins(), progress=_ignore)
+        else:
+            from capsule.launch.code import Code, prepare_code
+
+            code = Code(request.code, request.lang, tuple(request.packages), request.options)
+            ready = prepare_code(code, here, plugins(), progress=_ignore)
+            prepared, args = ready.prepared, [*ready.args, *args]
+            limits = ready.limits if limits is None else ready.limits.merge(limits)
         return start(
             prepared,
             request.task,
-            request.args,
+            args,
             request.kwargs,
             cwd=here,
             mounts=request.mounts,
@@ -304,15 +321,24 @@ def parse_request(message: Mapping[str, Any]) -> Request:
         if type(value) is not kind:
             raise UsageError(f"{name} is not {described}")
         values[name] = value
-    if not values.get("file"):
+    if bool(values.get("file")) == ("code" in values):
+        if "code" in values:
+            raise UsageError("the request has a file and code", hint="leave one of them out")
         raise UsageError("the request names no file", hint='{"id": 1, "file": "main.py"}')
-    if any(not isinstance(mount, str) for mount in values.get("mounts", ())):
-        raise UsageError("mounts is not a list of texts")
+    if "code" not in values and (mistaken := {"lang", "packages", "options"} & values.keys()):
+        raise UsageError(f"{min(mistaken)} goes with code, not with a file")
+    for name in ("mounts", "packages"):
+        if any(not isinstance(text, str) for text in values.get(name, ())):
+            raise UsageError(f"{name} is not a list of texts")
     return Request(**values)
 
 
 _FIELDS: Mapping[str, tuple[type, str]] = {
     "file": (str, "a text"),
+    "code": (str, "a text"),
+    "lang": (str, "a text"),
+    "packages": (list, "a list of texts"),
+    "options": (dict, "an object"),
     "task": (str, "a text"),
     "args": (list, "a list"),
     "kwargs": (dict, "an object"),

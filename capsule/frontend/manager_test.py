@@ -184,13 +184,13 @@ def plugin_for(contract, *frontends):
     return module
 
 
-@pytest.mark.parametrize("contract", ["1.0"])
+@pytest.mark.parametrize("contract", ["1.0", "1.1"])
 def test_a_plugin_for_this_contract_works(contract):
     [one] = plugins(Point("good", plugin_for(contract, Good()))).all
     assert (one.problem, one.contract, one.suffixes) == (None, contract, (".good",))
 
 
-@pytest.mark.parametrize("contract", ["1.1", "1.3", "1.10", "2.0", "10.0"])
+@pytest.mark.parametrize("contract", ["1.2", "1.3", "1.10", "2.0", "10.0"])
 def test_a_plugin_for_a_newer_contract_is_refused_and_says_to_upgrade_the_host(contract):
     found = plugins(Point("new", plugin_for(contract, Good()), "capsule-new"))
     assert found.frontends == ()

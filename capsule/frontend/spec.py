@@ -1,4 +1,4 @@
-"""The plugin contract 1.0: everything that a language frontend has to know of the host.
+"""The plugin contract 1.1: everything that a language frontend has to know of the host.
 
 A frontend is an object with the methods of `Frontend`. A distribution hands it to the host
 through the entry-point group ``capsule``::
@@ -75,7 +75,7 @@ import pluggy
 
 from capsule.errors import Location
 
-CONTRACT_VERSION = "1.0"
+CONTRACT_VERSION = "1.1"
 """The version of this contract: the first number changes when a frontend has to change, the second with
 every addition."""
 
@@ -290,6 +290,37 @@ class TypeChecker(Protocol):
         """What is wrong with the types of a source and all that it imports.
 
         Raises `BuildError` when they can't be checked.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """What runs code that is in no file: a project of a few ``files``, by their names.
+
+    The code is run by the task ``main`` of ``entry``, with ``args``. Best is one program for all code, which
+    takes it as an argument: nothing has to be built for the next piece then.
+    """
+
+    files: Mapping[str, bytes]
+    entry: str
+    args: tuple[Json, ...] = ()
+
+
+@runtime_checkable
+class Snippets(Protocol):
+    """What a frontend has besides, if it runs code that is in no file (since 1.1).
+
+    ``languages`` are the names by which people ask for it, such as ``("python", "py")``.
+    """
+
+    languages: tuple[str, ...]
+
+    def snippet(self, code: str, options: Mapping[str, Json], packages: Sequence[str]) -> Snippet:
+        """What runs ``code``: statements, whose value is that of the last one, or a program with tasks.
+
+        ``options`` are those of the task that runs statements, as a source would have them. A program's
+        tasks declare their own, and the host bounds them by the same. ``packages`` are what statements may
+        import, as the language's tools name them; what the code names counts, too. Raises `BuildError`.
         """
 
 

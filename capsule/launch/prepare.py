@@ -38,7 +38,8 @@ class Prepared:
     """A file that is ready to run, in its project; ``inputs`` are the files that it was built from, and
     ``looked_up`` gives the places in which others were looked for.
 
-    ``limits`` are the ceilings of the settings that it is held to (`capsule.build.oversight`).
+    ``limits`` are the ceilings of the settings that it is held to (`capsule.build.oversight`);
+    ``recorded_in`` is whose record has its runs, None for the project itself.
     """
 
     project: Project
@@ -46,6 +47,7 @@ class Prepared:
     inputs: tuple[Path, ...]
     limits: Limits
     looked_up: Callable[[], Iterable[Path]] = tuple
+    recorded_in: Project | None = None
 
 
 _lock = threading.Lock()

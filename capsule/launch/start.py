@@ -72,7 +72,7 @@ def start(
         environment=environment(project.root, env_file).select,
         mounts=tuple(mount_preopens([parse_mount(text, cwd, mount_label) for text in mounts], protected)),
         sinks=tuple(sinks),
-        journal=journal(project, on_problem).record,
+        journal=journal(prepared.recorded_in or project, on_problem).record,
         secrets=project.config.secrets,
         ahead=ahead,
         attempts=attempts(isolation),

@@ -111,7 +111,7 @@ class Limits:
             if not equals:
                 hint = "write --limit name=value, such as --limit ram=512MB"
                 raise UsageError(f"--limit {show(argument)}: no value", hint=hint)
-            limits = limits.merge(cls.parse({name: _read_argument(name, text)}, "--limit"))
+            limits = limits.merge(cls.parse({name: read_argument(name, text)}, "--limit"))
         return limits
 
     @classmethod
@@ -212,7 +212,8 @@ def _say(value: object) -> str:
     return show(value)
 
 
-def _read_argument(name: str, text: str) -> object:
+def read_argument(name: str, text: str) -> object:
+    """The value that ``NAME=TEXT`` on a command line means: a list, a number, a truth value, or the text."""
     items = [item for item in text.split(",") if item]
     match name:
         case "allowed_hosts" | "env_variables" | "secrets":

@@ -30,6 +30,7 @@ TITLES = {
     "build_test.py": "Building, and the environment",
     "next_run_test.py": "Planting what runs next",
     "evaded_ceilings_test.py": "Ways around the ceilings",
+    "code_test.py": "Code without a file",
     "deny_all_test.py": "`--deny-all`",
     "repositories_test.py": "Hostile repositories, with everything watched",
     "installs_test.py": "Installing packages",

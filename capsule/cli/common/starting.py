@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capsule.cli.common.arguments import read_arguments, read_stdin
 from capsule.cli.common.ceilings import given_limits
+from capsule.cli.common.code import given_code
 from capsule.cli.common.exits import EXIT_OK, EXIT_TASK_FAILED
 from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
@@ -41,6 +42,11 @@ class RunOptions:
     deny_all: bool = False
     require_signature: tuple[Path, ...] = ()
     stdin: Path | None = None
+    code: str | None = None
+    from_stdin: bool = False
+    lang: str = "python"
+    package: tuple[str, ...] = ()
+    option: tuple[str, ...] = ()
 
 
 def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
@@ -58,13 +64,23 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
         options.limit, deny_all=options.deny_all, mount=options.mount, env_file=options.env_file
     )
     required = options.require_signature
+    code = given_code(file, options)
+    code_args: tuple[Any, ...] = ()
     with Progress() as progress:
-        prepared = interruptibly(
-            lambda: prepare(file, here, plugins(), progress=progress, require_signatures=required)
-        )
+        if code is None:
+            prepared = interruptibly(
+                lambda: prepare(file, here, plugins(), progress=progress, require_signatures=required)
+            )
+        else:
+            from capsule.launch.code import prepare_code
+
+            ready = interruptibly(lambda: prepare_code(code, here, plugins(), progress=progress))
+            prepared, code_args = ready.prepared, ready.args
+            limits = ready.limits if limits is None else ready.limits.merge(limits)
 
     if args:
         given_args = typed_words(args, prepared.loaded.manifest.tasks.get(options.task))
+    given_args = [*code_args, *given_args]
 
     def begin() -> Execution:
         return start(

@@ -43,7 +43,7 @@ class Dependencies:
 
 def named_dependencies(source: Source, content: bytes, tree: Tree) -> Dependencies:
     """The requirements of a source. Raises `BuildError` where they can't be read."""
-    inline = _inline(source.name, content)
+    inline = inline_dependencies(source.name, content)
     if inline is not None:
         return replace(inline, root=source.root)
     if "dependencies" in source.settings:
@@ -67,7 +67,7 @@ def where_to_write(source: Source, content: bytes, *, of_project: bool) -> str:
 
     ``of_project`` is whether the program has packages that the project's own list names.
     """
-    inline = _inline(source.name, content)
+    inline = inline_dependencies(source.name, content)
     if inline is not None:
         return f'if it is a package, add "{{}}" to the dependencies at {inline.origin}'
     if "dependencies" in source.settings:
@@ -134,7 +134,7 @@ def _nearest(file: str, source: str, tree: Tree) -> tuple[str, bytes | None]:
     return file, tree.read(file, owned=True)
 
 
-def _inline(name: str, content: bytes) -> Dependencies | None:
+def inline_dependencies(name: str, content: bytes) -> Dependencies | None:
     """The dependencies in the ``# /// script`` block of a source, None without one that names any."""
     if b"# ///" not in content:
         return None

@@ -15,14 +15,16 @@ from capsule.frontend.spec import (
     EngineProgram,
     Host,
     Inputs,
+    Json,
     OwnComponent,
     Program,
+    Snippet,
     Source,
     TaskDeclaration,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from capsule.frontend.tracking import Lookups
     from capsule_python.modules import Closure
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _SEARCH = "search path"
 _PACKAGES = "packages"
+SNIPPET = "snippet.py"
+"""What code is called that is in no file."""
 
 
 class PythonFrontend:
@@ -37,6 +41,7 @@ class PythonFrontend:
 
     name = "python"
     suffixes: tuple[str, ...] = (".py",)
+    languages: tuple[str, ...] = ("python", "py")
 
     def __init__(self) -> None:
         self.version = importlib.metadata.version("capsule-python")
@@ -131,6 +136,21 @@ class PythonFrontend:
 
             self._engine = python_engine()
         return self._engine
+
+    def snippet(self, code: str, options: Mapping[str, Json], packages: Sequence[str]) -> Snippet:
+        """What runs code that is in no file."""
+        from capsule_python.snippets import INTERPRETER, declares_tasks, interpreter_source, named_packages
+
+        named = named_packages(code, SNIPPET)
+        if declares_tasks(code):
+            if packages:
+                raise BuildError(
+                    "a program with tasks names its packages itself",
+                    hint="write them into its `# /// script` block",
+                    location=Location(SNIPPET),
+                )
+            return Snippet({SNIPPET: code.encode("utf-8", "surrogatepass")}, SNIPPET)
+        return Snippet({INTERPRETER: interpreter_source(options, (*packages, *named))}, INTERPRETER, (code,))
 
     def doctor(self) -> Iterable[Check]:
         """Is everything there that builds need."""

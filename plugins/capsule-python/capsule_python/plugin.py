@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from capsule.frontend.spec import Frontend, hookimpl
 
-CONTRACT = "1.0"
+CONTRACT = "1.1"
 
 
 @hookimpl

@@ -15,6 +15,8 @@ from ..outcome import SubTask, TaskError
 from . import files, missing
 
 _ENGINE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_INTERPRETER = "_capsule_code.py"
+"""The program around code that is in no file: the frontend's `snippets.INTERPRETER`."""
 _LIMIT = 64 * 1024
 """Characters of a message or traceback that the host is given at most."""
 
@@ -140,7 +142,7 @@ def install() -> None:
 
 
 def _is_engine(filename: str) -> bool:
-    return filename.startswith((_ENGINE, "<frozen importlib"))
+    return filename == _INTERPRETER or filename.startswith((_ENGINE, "<frozen importlib"))
 
 
 def _is_library(filename: str) -> bool:

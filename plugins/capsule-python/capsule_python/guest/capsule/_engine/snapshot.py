@@ -10,7 +10,15 @@ import json
 
 import wit_world  # type: ignore[import-not-found]
 
-from . import calls, failure, host, output, prepare, program
+from . import (
+    calls,
+    failure,
+    host,
+    interpreter,  # noqa: F401 - for the programs that run code of no file
+    output,
+    prepare,
+    program,
+)
 
 FAILED = "capsule-snapshot-failed:"
 """Stands before the JSON account of an error in the program's top level, in the toolchain's output."""

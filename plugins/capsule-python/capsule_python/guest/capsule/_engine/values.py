@@ -45,8 +45,14 @@ class NotJson(TypeError):
 NotJson.__name__ = NotJson.__qualname__ = "TypeError"
 
 
+class Encoded(str):
+    """A result that is JSON text already."""
+
+
 def encode_result(result: Any) -> str:
     """The result as JSON text; raises `NotJson` naming the place, as in ``result.items[3]``."""
+    if type(result) is Encoded:
+        return result
     try:
         return _encode(result)
     except (TypeError, ValueError, RecursionError) as error:

@@ -8,7 +8,14 @@ import wit_world  # type: ignore[import-not-found]
 from componentize_py_types import Err  # type: ignore[import-not-found]
 from wit_world.imports import program as host_program  # type: ignore[import-not-found]
 
-from . import calls, compiler, failure, output, program
+from . import (
+    calls,
+    compiler,
+    failure,
+    interpreter,  # noqa: F401 - for the programs that run code of no file
+    output,
+    program,
+)
 
 
 class WitWorld(wit_world.WitWorld):  # type: ignore[misc]
