@@ -17,10 +17,13 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """What stood at ``column`` of its line, or behind, stands ``by`` further on. Columns count from 0."""
+    """What stood at ``end`` of its line, or behind, stands ``by`` further on; what stood between ``start``
+    and there was replaced by what begins at ``begin``. Columns count from 0."""
 
-    column: int
+    start: int
+    end: int
     by: int
+    begin: int
 
 
 Shifts = Mapping[int, Sequence[Shift]]
@@ -28,20 +31,26 @@ Shifts = Mapping[int, Sequence[Shift]]
 
 
 def apply(source: bytes, edits: Iterable[Edit]) -> tuple[bytes, Shifts]:
-    """The changed text, and where in it things have moved. Raises `ValueError` for edits that overlap."""
+    """The changed text, and where in it things have moved.
+
+    Raises `ValueError` for edits that overlap or that join lines.
+    """
     pieces: list[bytes] = []
     shifts: dict[int, list[Shift]] = {}
     last = line = line_start = by = 0
     for edit in sorted(edits):
         if edit.start < last:
             raise ValueError("edits that overlap")
+        if b"\n" in source[edit.start : edit.end]:
+            raise ValueError("an edit that joins lines")
         pieces += (source[last : edit.start], edit.text)
         passed = source.count(b"\n", line_start, edit.start)
         if passed:
             line, line_start, by = line + passed, source.rindex(b"\n", 0, edit.start) + 1, 0
-        by += len(edit.text) - (edit.end - edit.start)
-        # What is inserted stands before what was there; what is taken out leaves its end where it began.
-        shifts.setdefault(line, []).append(Shift(edit.end - line_start, by))
+        start, end = edit.start - line_start, edit.end - line_start
+        begin = start + by
+        by += len(edit.text) - (end - start)
+        shifts.setdefault(line, []).append(Shift(start, end, by, begin))
         last = edit.end
     return b"".join([*pieces, source[last:]]), shifts
 
@@ -50,7 +59,8 @@ def moved(column: int, shifts: Sequence[Shift]) -> int:
     """Where on its line is now what stood at ``column``."""
     by = 0
     for shift in shifts:
-        if shift.column > column:
-            break
+        if column < shift.end:
+            # In its order with what is beside it: who looks a place up goes by that.
+            return shift.begin if column >= shift.start else column + by
         by = shift.by
-    return max(0, column + by)
+    return column + by

@@ -87,6 +87,9 @@ def test_names_that_the_language_gives_anyway_cost_no_call(given: str, wanted: s
         'const o={f:__name(function f2(){},"f")};',
         'var A2=class{static{__name(this,"A")}};',
         'var x=y||__name(()=>1,"x");',
+        'var x=__name(()=>1,\n"x");',
+        'class A{static{__name(this,\n"A")}}',
+        'function f(){}__name(f,\n"f");',
         '({[f]:__name(()=>1,"f")});',
     ],
 )

@@ -55,11 +55,17 @@ def edits_of(call: Node) -> Iterator[Edit]:
         statement = call.parent
         if statement.type == "expression_statement" and text(value) == name and _is_listed(statement):
             yield Edit(statement.start_byte, statement.end_byte)
-    elif _has_name(value, call, name):
+    elif _has_name(value, call, name) and _is_on_one_line(call, value):
         # A function at the beginning of a statement would be a declaration.
         left, right = (b"", b"") if call.parent.type in _SAFE else (b"(", b")")
         yield Edit(call.start_byte, value.start_byte, left)
         yield Edit(value.end_byte, call.end_byte, right)
+
+
+def _is_on_one_line(call: Node, value: Node) -> bool:
+    """Whether no line ends in what would be taken out: the bundler breaks them where it likes."""
+    before = call.start_point.row == value.start_point.row
+    return before and call.end_point.row == value.end_point.row
 
 
 def _is_listed(statement: Node) -> bool:
