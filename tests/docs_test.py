@@ -39,6 +39,21 @@ def test_links_lead_somewhere(page):
             assert anchor in _anchors(linked.read_text()), target
 
 
+def test_no_page_tells_anybody_to_install_what_is_not_there():
+    """There is no release: `capsule-run` on PyPI is another project's, and the SDK is not on npm."""
+    ours = re.compile(r"install\b[^`]*\s[\"']?(capsule-(run|cache|python|js|c|wat)\b|@capsule-run/)")
+    pages = [*PAGES, *ROOT.glob("plugins/*/README.md"), *ROOT.glob("plugins/*/sdk/README.md")]
+    pages += ROOT.glob("capsule/templates/**/*.in")
+    lines = [
+        f"{page.relative_to(ROOT)}: {line.strip()}"
+        for page in pages
+        if page.name != "CHANGELOG.md"
+        for line in page.read_text().splitlines()
+        if ours.search(line) and "tool install --from ." not in line
+    ]
+    assert lines == []
+
+
 def test_the_guide_explains_every_option_of_a_task():
     assert {"name", *OPTIONS} == set(re.findall(r"^\| `(\w+)` \|", _section(GUIDE, "Options"), re.MULTILINE))
     assert set(OPTIONS) == {field.name for field in dataclasses.fields(Policy)}
