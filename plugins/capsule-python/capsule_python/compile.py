@@ -54,7 +54,9 @@ def make_program(
                 entries[f"module:{name}"] = entry
                 entries[f"source:{name}"] = source
                 kinds[name] = is_package
-        for path in distribution.data:
+        # A `.py` that isn't Python to the guest is a template, or meant for another version: it can be read.
+        unread = (module.file for module in distribution.modules if module.name not in kinds)
+        for path in {*distribution.data, *unread}:
             files[path] = _read(packages.site / path, distribution)
     _add_package_namespaces(entries, kinds, engine, host)
     entries.update(_children(kinds))

@@ -142,7 +142,9 @@ def test_entries_are_those_of_the_guests_readme(tmp_path: Path) -> None:
     )
     closure = find_modules("app/main.py", tree, ("app", ""))
     program = make_program(closure, Packages(site, (distribution,)), ENGINE, Host(answer))
-    assert dict(program.files) == {"dist/inner/data.txt": b"dist/inner/data.txt"}
+    # What isn't Python to the guest can't be imported, but it can be read.
+    readable = ("dist/inner/data.txt", "dist/inner/template.py")
+    assert dict(program.files) == {name: name.encode() for name in readable}
     assert dict(program.entries) == {
         "main": '{"module": "main", "own": ["main", "pkg"], "packages": ["dist"]}\nmodule app/main.py\nAAAA',
         "module:pkg": "package pkg/__init__.py\nAAAA",

@@ -56,6 +56,19 @@ def test_the_standard_library_wins_over_packages() -> None:
     assert World(entries).run().result is True
 
 
+def test_a_module_whose_name_no_statement_can_say_is_imported_by_it() -> None:
+    source = """
+import importlib, pkgutil
+def main():
+    import pkg
+    found = importlib.import_module(".unicode17-0-0", "pkg.data-1")
+    return [found.X, found.__file__, [module.name for module in pkgutil.walk_packages(pkg.__path__, "pkg.")]]
+"""
+    packages = {"pkg/__init__.py": "", "pkg/data-1/__init__.py": "", "pkg/data-1/unicode17-0-0.py": "X = 17\n"}
+    listed = ["pkg.data-1", "pkg.data-1.unicode17-0-0"]
+    assert World(program(source, packages)).run().result == [17, "/app/pkg/data-1/unicode17-0-0.py", listed]
+
+
 def test_relative_imports_and_packages_of_the_users_own() -> None:
     files = {
         "main.py": "import app\n"

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from capsule.errors import BuildError, Location
-from capsule_python.syntax import SEES_ALL, Import, Parsed, parse
+from capsule_python.syntax import MODULE_NAME, SEES_ALL, Import, Parsed, parse
 from capsule_python.tree import Tree
 
 MAX_MODULES = 5000
@@ -271,7 +271,7 @@ class _Finder:
         if parent:
             self._find(parent)
         module = None
-        if last.isidentifier() and name != SDK:
+        if MODULE_NAME.fullmatch(last) and name != SDK:
             module = self._search(name, last, self._portions.get(parent, ()))
         self._found[name] = module
         return module

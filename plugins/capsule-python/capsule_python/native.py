@@ -25,6 +25,8 @@ the error and raises it only for those who asked for the native half.
 _EXTENSION = re.compile(r"(\.(cpython|abi|cp|pypy|graalpy)[\w-]*)?\.(so|pyd|dylib)$")
 _TAGGED = re.compile(r"\.(cpython|abi3|cp)[\w-]*\.so$")
 _LIBRARY = re.compile(r"\.(so|dylib|dll)(\.[\d.]+)?$")
+_NAME = re.compile(r"[^\s./]+")
+"""A part of a module's name: `import_module` takes those that a statement can't say (``unicode17-0-0``)."""
 _TESTS = re.compile(r"(^|/)(tests?|testing)/")
 _MANY = 12
 """More native modules without Python beside them than any distribution has that does without."""
@@ -60,7 +62,7 @@ def module_name(path: str) -> tuple[str, bool] | None:
     package = parts[-1] == "__init__" and len(parts) > 1
     if package:
         parts.pop()
-    return (".".join(parts), package) if all(part.isidentifier() for part in parts) else None
+    return (".".join(parts), package) if all(map(_NAME.fullmatch, parts)) else None
 
 
 def needed_native_file(distribution: str, sources: Mapping[str, bytes], natives: list[str]) -> str | None:

@@ -99,6 +99,8 @@ def test_known_distributions_do_without() -> None:
         (f"a/b{TAG}", ("a.b", False)),
         ("a/b.abi3.so", ("a.b", False)),
         ("a/b.so", ("a.b", False)),
+        ("a/b-1_0.py", ("a.b-1_0", False)),
+        ("a/b.c.py", None),
         ("a/b.txt", None),
         ("a/{{ name }}/b.py", None),
         ("a-1.0.dist-info/x.py", None),

@@ -23,7 +23,7 @@ from capsule.errors import BuildError
 from capsule.frontend.spec import Host, Json
 from capsule_python.dependencies import Dependencies, normalized
 
-_FORMAT = "2"
+_FORMAT = "3"
 """Changes when the same requirements would give another folder, or another judgement about it."""
 
 MAX_BYTES = 256 << 20
@@ -260,12 +260,13 @@ def _describe(name: str, version: str, files: Mapping[str, bytes], requires: tup
         found = native.module_name(path) if path in sources else None
         if found is not None:
             modules.append(PackageModule(found[0], path, found[1]))
-        else:
+        # What no statement can import may be imported by its name, or be a template that is read.
+        if found is None or not all(part.isidentifier() for part in found[0].split(".")):
             data.append(path)
     extensions = [found[0] for path in natives if (found := native.module_name(path))]
     tops = {module.partition(".")[0] for module in [*extensions, *(module.name for module in modules)]}
     hasher = hashlib.sha256(_FORMAT.encode())
-    for path in sorted([*data, *(module.file for module in modules)]):
+    for path in sorted({*data, *(module.file for module in modules)}):
         hasher.update(f"{path}\0{len(files[path])}\0".encode() + files[path])
     return Distribution(
         name=name,

@@ -175,6 +175,21 @@ def test_extras_and_markers_are_those_of_the_guest(host: Host, wheel: Wheel) -> 
     assert names(resolve(listed, frozenset({"one", "old"}), host)) == ["one", "two"]
 
 
+def test_files_come_along_whatever_their_names_are(host: Host, wheel: Wheel) -> None:
+    odd = ("one/data-1/unicode17-0-0.py", "one/{{name}}/setup.py")
+    unusable = ("one/{{ name }}/x.py", "one/a.b.py", "one/notes.txt")
+    wheel("one", dict.fromkeys(("one/__init__.py", *odd, *unusable), ""))
+    packages = resolve(depends("one"), frozenset({"one"}), host)
+    assert packages is not None
+    (found,) = packages.distributions
+    assert [(module.name, module.package) for module in found.modules] == [
+        ("one", True),
+        ("one.data-1.unicode17-0-0", False),
+        ("one.{{name}}.setup", False),
+    ]
+    assert {*odd, *unusable} <= set(found.data)
+
+
 def test_the_digest_follows_the_content_and_nothing_else(tmp_path: Path, wheel: Wheel, host: Host) -> None:
     class Elsewhere:
         progress = host.progress
