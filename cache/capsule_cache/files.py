@@ -126,12 +126,15 @@ def read_all(fd: int, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def replace_file(folder: int, name: str, data: bytes, mode: int = 0o644) -> os.stat_result:
+def replace_file(
+    folder: int, name: str, data: bytes, mode: int = 0o644, *, durable: bool = True
+) -> os.stat_result:
     """Puts ``data`` in place of ``name`` in one step, safely on disk; returns the new file's status.
 
-    A crash leaves the old file or the new one. The rename itself is on disk after `sync_folder`.
+    A crash leaves the old file or the new one. The rename itself is on disk after `sync_folder`. Without
+    ``durable`` that holds for a crash of ours; one of the machine may leave anything.
     """
-    with temporary_file(folder, data, mode) as (temporary, fd):
+    with temporary_file(folder, data, mode, durable=durable) as (temporary, fd):
         try:
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except IsADirectoryError:
@@ -141,7 +144,7 @@ def replace_file(folder: int, name: str, data: bytes, mode: int = 0o644) -> os.s
 
 
 @contextmanager
-def temporary_file(folder: int, data: bytes, mode: int) -> Iterator[tuple[str, int]]:
+def temporary_file(folder: int, data: bytes, mode: int, *, durable: bool = True) -> Iterator[tuple[str, int]]:
     """A new file with ``data``, flushed to disk; gives its name and descriptor, and removes it after.
 
     It stays locked while its writer lives, which is how `sweep` knows it from a dead writer's.
@@ -151,7 +154,8 @@ def temporary_file(folder: int, data: bytes, mode: int) -> Iterator[tuple[str, i
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(fd, rest[:_LARGEST_READ]) :]
-        os.fsync(fd)
+        if durable:
+            os.fsync(fd)
         yield name, fd
     finally:
         kernel_lock.drop(fd)

@@ -70,8 +70,9 @@ class Store:
 
     A ``private`` store's folder must belong to the user and be closed to others (mode 0700); it is made so.
     No part of the folder's path below ``within`` may be a symbolic link; without ``within``, that goes
-    for its last part. Nothing is read or made before the first use. Safe to use from many threads and
-    processes at once, and after a fork.
+    for its last part. Without ``durable``, storing doesn't wait for the disk, and what was stored may be lost
+    when the machine loses its power. Nothing is read or made before the first use. Safe to use from many
+    threads and processes at once, and after a fork.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Store:
         *,
         private: bool = False,
         within: Path | None = None,
+        durable: bool = True,
     ) -> None:
         if len(secret) < _SHORTEST_SECRET:
             raise ValueError(f"a secret has at least {_SHORTEST_SECRET} bytes")
@@ -90,6 +92,7 @@ class Store:
             raise ValueError(f"{folder} leaves {base}")
         self._folder = Folder(path=path, base=base, private=private)
         self._secret = secret
+        self._durable = durable
 
     @property
     def folder(self) -> Path:
@@ -275,10 +278,11 @@ class Store:
                 replace_file(folder, seal.file + names.SEAL, seals.encode(fresh, self._secret))
 
     def _write(self, folder: int, file: str, key: Key, data: bytes) -> Entry:
-        status = replace_file(folder, file, data)
+        status = replace_file(folder, file, data, durable=self._durable)
         seal = seals.Seal.of(file, key, data, status, key.digest)
-        replace_file(folder, file + names.SEAL, seals.encode(seal, self._secret))
-        sync_folder(folder)
+        replace_file(folder, file + names.SEAL, seals.encode(seal, self._secret), durable=self._durable)
+        if self._durable:
+            sync_folder(folder)
         return Entry(self.folder / file, key, seal.size, seal.sha256, data)
 
     def _discard(self, folder: int, file: str, key: Key) -> None:

@@ -128,15 +128,22 @@ def _translated(config: Config, root: Path) -> Limits:
     """The ceilings of other settings, with folders as a project at ``root`` calls them."""
     if root.is_relative_to(config.root):
         return seen_from(config.limits, root.relative_to(config.root).as_posix())
-    files = config.limits.allowed_files
-    if files is None:
-        return config.limits
-    if config.root.is_relative_to(root):
-        inner = config.root.relative_to(root)
-        moved = tuple(FileGrant((inner / grant.path).as_posix(), grant.writable) for grant in files)
-        return replace(config.limits, allowed_files=moved)
-    # Its folders lie in another project: none of them is among those that a task here could mean.
-    return replace(config.limits, allowed_files=())
+    files, writes = config.limits.allowed_files, config.limits.allow_project_writes
+    inner = config.root.relative_to(root) if config.root.is_relative_to(root) else None
+    moved = config.limits
+    # Folders of another project are not among those that a task here could mean.
+    if files is not None:
+        ours = () if inner is None else files
+        here = tuple(FileGrant(_below(inner, grant.path), grant.writable) for grant in ours)
+        moved = replace(moved, allowed_files=here)
+    if not isinstance(writes, bool):
+        named = () if inner is None else writes
+        moved = replace(moved, allow_project_writes=tuple(_below(inner, path) for path in named))
+    return moved
+
+
+def _below(folder: Path | None, path: str) -> str:
+    return path if folder is None else (folder / path).as_posix()
 
 
 def check_signatures(data: bytes, requirements: tuple[Requirement, ...], *, name: str) -> None:

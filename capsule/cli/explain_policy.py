@@ -49,6 +49,7 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     from capsule.build.explanation import Surroundings, explain
     from capsule.build.oversight import ARTIFACT_SUFFIX, oversight
     from capsule.frontend.manager import plugins
+    from capsule.launch.prepare import elsewhere
     from capsule.project.environment import environment
     from capsule.project.opened import open_project
     from capsule.runtime.preopens import parse_mount
@@ -68,7 +69,13 @@ def explain_file(file: Path | None, task: str | None, options: ExplainOptions) -
     around = Surroundings(
         project.config,
         held_to.limits,
-        Protected.of(project.root, inputs, allowed=held_to.limits.allow_project_writes, looked_up=looked_up),
+        Protected.of(
+            project.root,
+            inputs,
+            allowed=held_to.limits.allow_project_writes,
+            looked_up=looked_up,
+            others=lambda: elsewhere(project, plugins()),
+        ),
         environment(project.root, None if options.env_file is None else here / options.env_file),
         mounts,
         project.source.suffix.lower() == ARTIFACT_SUFFIX,

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from capsule.errors import BuildError, Location, PolicyError, UsageError
 from capsule.frontend.installing import install_line
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Snippet, Snippets
-from capsule.launch.prepare import Prepared, prepare
+from capsule.launch.prepare import Prepared, elsewhere, prepare
 from capsule.policy.limits import Limits
 from capsule.policy.model import GRANTS
 from capsule.policy.options import OPTIONS
@@ -94,7 +95,7 @@ def prepare_code(code: Code, cwd: Path, plugins: Plugins, *, progress: Callable[
     options = {name: value for name, value in code.options.items() if value is not None}
     snippet = frontend.snippet(code.text, {"compute": UNLIMITED, **options}, code.packages)
     source = _kept(snippet)
-    prepared = prepare(source, cwd, plugins, progress=progress)
+    prepared = prepare(source, cwd, plugins, progress=progress, noted=False)
     caller, has_settings = _project_of(cwd, source, plugins)
     held_to = oversight(caller, cwd, plugins)
     prepared = replace(
@@ -103,6 +104,7 @@ def prepare_code(code: Code, cwd: Path, plugins: Plugins, *, progress: Callable[
         loaded=prepared.loaded if not snippet.args else _as_the_call_says(prepared.loaded),
         limits=held_to.limits,
         recorded_in=caller if has_settings else prepared.project,
+        others=partial(elsewhere, caller, plugins),
     )
     return PreparedCode(prepared, snippet.args, limits)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,12 @@ from capsule.build.adoption import read_component
 from capsule.build.engines import engine_key
 from capsule.build.loading import load
 from capsule.build.oversight import ARTIFACT_SUFFIX, check_signatures, oversight
-from capsule.build.pipeline import BuildHost, Plan, build, plan, prefer_snapshot
+from capsule.build.pipeline import BuildHost, Built, Plan, build, plan, prefer_snapshot
 from capsule.build.reading import read_bytes
 from capsule.errors import CapsuleError
 from capsule.frontend.manager import Plugins
 from capsule.frontend.spec import Engine, Source
-from capsule.frontend.tracking import Tracker
+from capsule.frontend.tracking import Lookups, Tracker
 from capsule.project.config import CONFIG_NAME
 from capsule.project.opened import STATE_FOLDER, Project, open_project
 from capsule.runtime.loaded import Loaded
@@ -36,7 +38,8 @@ REMEMBERED = 64
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A file that is ready to run, in its project; ``inputs`` are the files that it was built from, and
-    ``looked_up`` gives the places in which others were looked for.
+    ``looked_up`` gives the places in which others were looked for, ``others`` what other programs are built
+    from (`capsule.workspace.others`).
 
     ``limits`` are the ceilings of the settings that it is held to (`capsule.build.oversight`);
     ``recorded_in`` is whose record has its runs, None for the project itself.
@@ -48,6 +51,7 @@ class Prepared:
     limits: Limits
     looked_up: Callable[[], Iterable[Path]] = tuple
     recorded_in: Project | None = None
+    others: Callable[[], Iterable[Path]] = tuple
 
 
 _lock = threading.Lock()
@@ -61,22 +65,29 @@ def prepare(
     *,
     progress: Progress,
     require_signatures: Iterable[Path] = (),
+    noted: bool = True,
 ) -> Prepared:
     """Builds a source file, or reads a ``.wasm``, and makes it ready to run.
 
-    ``require_signatures`` are files of public keys: a ``.wasm`` must be signed by a key of each.
+    ``require_signatures`` are files of public keys: a ``.wasm`` must be signed by a key of each. Without
+    ``noted``, what it is built from isn't kept from the tasks of the project's other programs.
     Raises `CapsuleError` for whatever is wrong with it.
     """
     project = open_project(file, cwd, plugins)
     held_to = oversight(project, cwd, plugins, require_signatures=require_signatures)
     if project.source.suffix.lower() == ARTIFACT_SUFFIX:
         read = _load_wasm(project, plugins, progress, held_to.requirements())
-        return Prepared(project, read, (project.source,), held_to.limits)
+        return Prepared(
+            project, read, (project.source,), held_to.limits, others=partial(elsewhere, project, plugins)
+        )
+    started = time.time_ns()
     planned = plan(project, plugins, progress=progress)
     identity = ("built", str(project.root), planned.key.digest)
     loaded = _recall(identity)
     if loaded is None:
         built = build(prefer_snapshot(planned), progress=progress)
+        if noted and (built.fetched or not built.hit):
+            _record(planned, built, started, progress)
         loaded = load(built.artifact, built.engine, name=project.source.name, progress=progress)
         _remember(identity, loaded)
     return Prepared(
@@ -85,7 +96,24 @@ def prepare(
         built_from(planned),
         held_to.limits,
         lambda: places_looked_up(planned, progress),
+        others=partial(elsewhere, project, plugins),
     )
+
+
+def elsewhere(project: Project, plugins: Plugins) -> tuple[Path, ...]:
+    """What decides what other programs of the project do next time."""
+    from capsule.workspace.others import decisive_elsewhere
+
+    return decisive_elsewhere(project, plugins)
+
+
+def _record(planned: Plan, built: Built, started: int, progress: Progress) -> None:
+    """Notes what the program was built from: no task of another one may write that."""
+    from capsule.workspace.record import Records, note
+
+    if built.path is not None:
+        record = note(planned, _lookups(planned, progress), started, ())
+        Records(planned.project.base).save(planned.project, planned.snapshot, record)
 
 
 def built_from(planned: Plan) -> tuple[Path, ...]:
@@ -103,11 +131,15 @@ def places_looked_up(planned: Plan, progress: Progress) -> tuple[Path, ...]:
 
     Nothing where it can't tell. Raises what making the inputs raises.
     """
+    found = _lookups(planned, progress)
+    return () if found is None else tuple(Path(place) for place in found.places)
+
+
+def _lookups(planned: Plan, progress: Progress) -> Lookups | None:
     frontend = planned.frontend
     if not isinstance(frontend, Tracker):
-        return ()
-    found = frontend.lookups(planned.source, planned.inputs, BuildHost(frontend.name, progress))
-    return () if found is None else tuple(Path(place) for place in found.places)
+        return None
+    return frontend.lookups(planned.source, planned.inputs, BuildHost(frontend.name, progress))
 
 
 def _load_wasm(

@@ -64,6 +64,7 @@ def start(
         prepared.inputs,
         allowed=ceilings.allow_project_writes,
         looked_up=prepared.looked_up,
+        others=prepared.others,
     )
     settings = RunSettings(
         root=project.root,

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from capsule.errors import Location, PolicyError, UsageError
-from capsule.policy.meet import common_files, common_hosts, common_names
+from capsule.policy.grants import MAX_ENTRIES, parse_path
+from capsule.policy.meet import common_files, common_folders, common_hosts, common_names
 from capsule.policy.model import GRANTS, FileGrant, Policy, TaskPolicy
 from capsule.policy.options import OPTIONS
 from capsule.policy.problems import invalid, name_hint, show
@@ -43,8 +44,8 @@ class Limits:
     (bytes that its tasks may add to the folders that they may write).
 
     ``on_exceed`` says what becomes of a declaration over a ceiling: it is cut down to it ("cap"), or
-    the run is refused ("refuse"). ``allow_project_writes`` permits a writable folder that holds
-    ``.capsule``, ``capsule.toml`` or the source.
+    the run is refused ("refuse"). ``allow_project_writes`` permits writable folders that cover what decides
+    the next run: all (True), or these folders of the project and what lies in them.
 
     ``origins`` says of each value that someone has set where that was. Limits made without `parse`
     count as set where they differ from the defaults here.
@@ -69,7 +70,7 @@ class Limits:
     total_timeout: float | None = None
     disk: int | None = None
     on_exceed: Literal["cap", "refuse"] = "cap"
-    allow_project_writes: bool = False
+    allow_project_writes: bool | tuple[str, ...] = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -196,7 +197,7 @@ def _narrower(name: str, one: Any, other: Any) -> Any:
         case "on_exceed":
             return "refuse" if "refuse" in (one, other) else "cap"
         case "allow_project_writes":
-            return one and other
+            return _common_writes(one, other)
     return min(one, other)
 
 
@@ -224,7 +225,9 @@ def read_argument(name: str, text: str) -> object:
                 for item in items
             ]
         case "allow_project_writes":
-            return {"true": True, "false": False}.get(text, text)
+            # Other ways to say yes and no are no folders.
+            words = {"true": True, "false": False, "yes": text, "no": text, "on": text, "off": text}
+            return words.get(text.lower(), items)
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 and name in _COUNTS else text
 
 
@@ -242,10 +245,23 @@ def _parse_on_exceed(value: object, option: str, location: Location | None) -> o
     return value
 
 
-def _parse_bool(value: object, option: str, location: Location | None) -> bool:
-    if not isinstance(value, bool):
-        raise invalid(option, value, "not a truth value", "true or false", location)
-    return value
+def _parse_writes(value: object, option: str, location: Location | None) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    accepted = 'true, false, or a list of folders such as ["generated"]'
+    if not isinstance(value, list | tuple):
+        raise invalid(option, value, "neither a truth value nor a list of folders", accepted, location)
+    if len(value) > MAX_ENTRIES:
+        raise invalid(option, value, f"more than {MAX_ENTRIES} entries", accepted, location)
+    return tuple(dict.fromkeys(parse_path(item, option, location) for item in value))
+
+
+def _common_writes(one: bool | tuple[str, ...], other: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
+    if isinstance(one, bool):
+        return other if one else False
+    if isinstance(other, bool):
+        return one if other else False
+    return common_folders(one, other)
 
 
 _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
@@ -261,7 +277,7 @@ _PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
     "total_timeout": parse_duration,
     "disk": _amount,
     "on_exceed": _parse_on_exceed,
-    "allow_project_writes": _parse_bool,
+    "allow_project_writes": _parse_writes,
 }
 _COUNTS = ("max_retries", "depth", "tasks", "concurrency", "http_requests")
 _UNSET = Limits()

@@ -29,6 +29,14 @@ def common_files(first: Files, second: Files) -> Files:
     )
 
 
+def common_folders(first: Names, second: Names) -> Names:
+    """The folders that lie in both lists of folders."""
+    both = common_files(
+        tuple(FileGrant(path, True) for path in first), tuple(FileGrant(path, True) for path in second)
+    )
+    return tuple(grant.path for grant in both)
+
+
 def common_hosts(first: Names, second: Names) -> Names:
     """The host patterns that both lists allow.
 

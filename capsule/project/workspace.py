@@ -85,13 +85,12 @@ def governed(outer: Config, inner: Config) -> Config:
     """
     prefix = inner.root.relative_to(outer.root).as_posix()
     limits = seen_from(outer.limits, prefix).merge(inner.limits)
-    writes = outer.limits.allow_project_writes and (
-        inner.limits.allow_project_writes or "allow_project_writes" not in inner.limits.origins
-    )
+    if not outer.limits.allow_project_writes:
+        limits = replace(limits, allow_project_writes=False)
     return replace(
         inner,
         defaults={**outer.defaults, **inner.defaults},
-        limits=replace(limits, allow_project_writes=writes),
+        limits=limits,
         tables={
             name: _merged(outer.tables.get(name, {}), inner.tables.get(name, {}))
             for name in (*outer.tables, *(name for name in inner.tables if name not in outer.tables))
@@ -109,17 +108,24 @@ def _merged(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> Mapping[str, 
 
 def seen_from(limits: Limits, prefix: str) -> Limits:
     """A workspace's ceilings, with folders as a project in the folder ``prefix`` of it calls them."""
+    if not isinstance(limits.allow_project_writes, bool):
+        writes = (_path_seen_from(path, prefix) for path in limits.allow_project_writes)
+        within = tuple(dict.fromkeys(path for path in writes if path is not None))
+        limits = replace(limits, allow_project_writes=within)
     if limits.allowed_files is None:
         return limits
-    grants = []
+    # A folder may come twice, from grants above it: the writable one says more.
+    paths: dict[str, bool] = {}
     for grant in limits.allowed_files:
-        if grant.path == "." or f"{prefix}/".startswith(f"{grant.path}/"):
-            grants.append(FileGrant(".", grant.writable))
-        elif grant.path.startswith(f"{prefix}/"):
-            grants.append(FileGrant(grant.path.removeprefix(f"{prefix}/"), grant.writable))
-    # A folder may have come twice, from grants above it: the writable one says more.
-    paths = {
-        grant.path: any(other.writable for other in grants if other.path == grant.path) for grant in grants
-    }
+        path = _path_seen_from(grant.path, prefix)
+        if path is not None:
+            paths[path] = paths.get(path, False) or grant.writable
     files = tuple(FileGrant(path, writable) for path, writable in paths.items())
     return replace(limits, allowed_files=files)
+
+
+def _path_seen_from(path: str, prefix: str) -> str | None:
+    """What a folder of a workspace is to a project in its folder ``prefix``; None for one elsewhere."""
+    if path == "." or f"{prefix}/".startswith(f"{path}/"):
+        return "."
+    return path.removeprefix(f"{prefix}/") if path.startswith(f"{prefix}/") else None

@@ -125,7 +125,7 @@ def mount_preopens(mounts: Iterable[Mount], protected: Protected) -> list[Preope
             raise UsageError(
                 f"the mount {mount.host} is writable and {covered.why}",
                 hint="mount it read-only (:ro), mount a folder below it, or set "
-                "allow_project_writes = true under [limits] in capsule.toml",
+                f"allow_project_writes = {protected.word_for(mount.host)} under [limits] in capsule.toml",
             )
         preopens.append(Preopen(mount.host, mount.guest, mount.writable))
     return preopens
@@ -192,7 +192,7 @@ def granted_folder(grant: FileGrant, real_root: Path, protected: Protected, orig
         raise PolicyError(
             f"allowed_files: {grant.path!r} ({origin}) is writable and {covered.why}",
             hint=f'grant it read-only ({{"path": "{grant.path}", "mode": "ro"}}), a folder below it, '
-            "or set allow_project_writes = true under [limits] in capsule.toml",
+            f"or set allow_project_writes = {protected.word_for(folder)} under [limits] in capsule.toml",
         )
     if folder.exists() and not folder.is_dir():
         raise PolicyError(

@@ -10,10 +10,11 @@ it runs: see "What decides the next run" in docs/reference.md.
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,14 +45,18 @@ class Covered:
 class Protected:
     """What no writable folder may cover: it decides what runs next time.
 
-    ``allowed`` is ``[limits] allow_project_writes``. ``looked_up`` gives the places in which a build has
-    looked for something, found or not; it is asked only when a folder is to be writable.
+    ``allowed`` is ``[limits] allow_project_writes``: True, or the folders of the project that may be writable
+    whatever they cover, by their own paths and not where links lead. ``looked_up`` gives the places in which
+    a build has looked for something, found or not, and ``others`` what other programs of the project are
+    built from, and where their imports are looked up; they are asked only when a folder is to be writable.
     """
 
     paths: tuple[Path, ...]
-    allowed: bool = False
+    allowed: bool | tuple[str, ...] = False
     looked_up: Callable[[], Iterable[Path]] = tuple
     root: Path | None = None
+    others: Callable[[], Iterable[Path]] = tuple
+    _of_others: dict[Path, Path | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -59,16 +64,17 @@ class Protected:
         root: Path,
         inputs: Iterable[Path],
         *,
-        allowed: bool,
+        allowed: bool | tuple[str, ...],
         looked_up: Callable[[], Iterable[Path]] = tuple,
+        others: Callable[[], Iterable[Path]] = tuple,
     ) -> Protected:
         """What has to be protected in a project: its settings, its store, and what is being run."""
         settings = (root / ".capsule", root / "capsule.toml", root / ".env")
-        return cls((*settings, *inputs), allowed, looked_up, Path(os.path.realpath(root)))
+        return cls((*settings, *inputs), allowed, looked_up, Path(os.path.realpath(root)), others)
 
     def covered_by(self, folder: Path) -> Covered | None:
         """What a writable ``folder`` (a real path) would cover, or None."""
-        if self.allowed:
+        if self._is_allowed(folder):
             return None
         same = _Sameness()
         for path in self.paths:
@@ -84,10 +90,31 @@ class Protected:
                 shown = self._shown(path)
                 why = f"is looked into for what the program imports ({shown}): that decides what runs next"
                 return Covered(path, why)
+        if folder not in self._of_others:
+            # There may be thousands, and a run may ask for one folder as often.
+            inside = (path for path in self.others() if same.within(same.real(path), folder))
+            self._of_others[folder] = next(inside, None)
+        other = self._of_others[folder]
+        if other is not None:
+            why = f"holds what another program is built from ({self._shown(other)}), or would be"
+            return Covered(other, f"{why}: that decides what runs next")
         held = next(_held(folder), None)
         if held is not None:
             return Covered(held, f"holds {self._shown(held)}, which decides what runs next")
         return None
+
+    def word_for(self, folder: Path) -> str:
+        """What ``allow_project_writes`` has to be, as TOML, for ``folder`` (a real path) to be writable."""
+        if self.root is None or not folder.is_relative_to(self.root):
+            return "true"
+        already = () if isinstance(self.allowed, bool) else self.allowed
+        return json.dumps([*already, self._shown(folder)], ensure_ascii=False)
+
+    def _is_allowed(self, folder: Path) -> bool:
+        if isinstance(self.allowed, bool):
+            return self.allowed
+        root = self.root
+        return root is not None and any(folder.is_relative_to(root / path) for path in self.allowed)
 
     def _named(self, folder: Path) -> Path | None:
         """The folder at or above ``folder`` whose name says what it is; not the way to the project."""
@@ -132,6 +159,7 @@ class _Sameness:
     def __init__(self) -> None:
         self._real: dict[str, str] = {}
         self._ids: dict[Path, tuple[int, int] | None] = {}
+        self._within: dict[tuple[Path, Path], bool] = {}
 
     def real(self, path: Path) -> Path:
         """The path with its links followed; many lie in the same folders."""
@@ -144,7 +172,14 @@ class _Sameness:
 
     def within(self, path: Path, folder: Path) -> bool:
         """Whether ``path`` is ``folder`` or lies in it."""
-        return any(self._same(folder, each) for each in (path, *path.parents))
+        if self._same(folder, path):
+            return True
+        if path.parent == path:
+            return False
+        above = path.parent, folder
+        if above not in self._within:
+            self._within[above] = self.within(*above)
+        return self._within[above]
 
     def _same(self, one: Path, other: Path) -> bool:
         if one == other:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from capsule.project.user_cache import secret
 if TYPE_CHECKING:
     from capsule.project.opened import Project
 
-FORMAT = 2
+FORMAT = 3
 SUFFIX = ".inputs"
 
 CLOCK_STEP = 20_000_000
@@ -45,12 +46,13 @@ class NotedFile:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What decided an artifact. ``files`` are named relative to the workspace's folder.
+    """What decided an artifact. ``source`` and ``files`` are named relative to the workspace's folder.
 
-    ``lookups`` is None when the frontend could not say where it looked. ``because`` says why it was built,
-    and is empty when nobody knows.
+    ``lookups`` is None when the frontend could not say where it looked, and proves nothing unless it is
+    ``settled``. ``because`` says why it was built, and is empty when nobody knows.
     """
 
+    source: str
     key: Key
     config: str
     frontend: str
@@ -59,6 +61,7 @@ class Record:
     digests: Mapping[str, str]
     files: Mapping[str, NotedFile]
     lookups: Lookups | None
+    settled: bool
     because: tuple[str, ...]
 
 
@@ -72,6 +75,7 @@ def note(planned: Plan, lookups: Lookups | None, started: int, because: tuple[st
         settled = isinstance(state, tuple) and state[0] == len(content) and _settled(state, limit)
         files[name] = NotedFile(content_digest(content), state if settled else None)  # type: ignore[arg-type]
     return Record(
+        source=source_name(planned.project),
         key=planned.key,
         config=planned.project.config.digest,
         frontend=planned.frontend.name,
@@ -79,14 +83,15 @@ def note(planned: Plan, lookups: Lookups | None, started: int, because: tuple[st
         toolchain=dict(planned.inputs.toolchain),
         digests={name: content_digest(text.encode()) for name, text in planned.inputs.digests.items()},
         files=files,
-        lookups=lookups if lookups is not None and _all_settled(lookups, limit) else None,
+        lookups=lookups,
+        settled=lookups is not None and _all_settled(lookups, limit),
         because=because,
     )
 
 
 def holds(record: Record, base: Path) -> bool:
     """Whether the files are what they were, and looking for others would end as it did."""
-    if record.lookups is None:
+    if record.lookups is None or not record.settled:
         return False
     if any(place_state(path) != state for path, state in record.lookups.places.items()):
         return False
@@ -128,12 +133,26 @@ class Records:
     """The records in a project's ``.capsule``."""
 
     def __init__(self, base: Path) -> None:
-        self._store = Store(base / STATE_FOLDER / "inputs", secret(), within=base)
+        # One that is lost costs a look at everything; no build waits for its place on the disk.
+        self._store = Store(base / STATE_FOLDER / "inputs", secret(), within=base, durable=False)
 
     def load(self, project: Project, snapshot: bool) -> Record | None:
         """The record of a source; None when there is none that can be used."""
         entry = self._store.get(_identity(project, snapshot), name=project.source.stem, suffix=SUFFIX)
         return None if entry is None else decode(entry.read())
+
+    def all(self, most: int) -> Iterator[Record]:
+        """The records of all sources, at most so many, in no order; what can't be used is left out."""
+        for item in islice((item for item in self._store.entries() if item.sealed), most):
+            name, suffix = item.file.rpartition("_")[0], Path(item.file).suffix
+            entry = self._store.get(item.key, name=name, suffix=suffix) if suffix == SUFFIX else None
+            record = None if entry is None else decode(entry.read())
+            if record is not None:
+                yield record
+
+    def changed(self) -> int:
+        """When a record was last written, in nanoseconds; -1 when there is none."""
+        return folder_time(str(self._store.folder))
 
     def save(self, project: Project, snapshot: bool, record: Record) -> None:
         """Keeps a record. Where that isn't possible nothing is lost but time."""
@@ -155,6 +174,7 @@ def encode(record: Record) -> bytes:
     lookups = record.lookups
     value = {
         "format": FORMAT,
+        "source": record.source,
         "key": [record.key, record.key.digest],
         "config": record.config,
         "frontend": record.frontend,
@@ -163,6 +183,7 @@ def encode(record: Record) -> bytes:
         "digests": dict(record.digests),
         "files": {name: [noted.digest, noted.state] for name, noted in record.files.items()},
         "places": None if lookups is None else dict(lookups.places),
+        "settled": record.settled,
         "folders": None if lookups is None else dict(lookups.folders),
         "because": list(record.because),
     }
@@ -176,6 +197,7 @@ def decode(data: bytes) -> Record | None:
         if value["format"] != FORMAT:
             return None
         return Record(
+            source=value["source"],
             key=Key(*value["key"]),
             config=value["config"],
             frontend=value["frontend"],
@@ -187,6 +209,7 @@ def decode(data: bytes) -> Record | None:
                 for name, (digest, state) in value["files"].items()
             },
             lookups=_lookups(value),
+            settled=value["settled"] is True,
             because=tuple(value["because"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -208,9 +231,15 @@ def _file_state(state: list[int]) -> FileState:
     return size, modified, changed, inode
 
 
+def source_name(project: Project) -> str:
+    """What a record calls a project's source: its path below the workspace, or else the whole of it."""
+    return project.source.relative_to(project.base).as_posix() if _within(project) else str(project.source)
+
+
 def _identity(project: Project, snapshot: bool) -> Key:
-    source = project.source.relative_to(project.base).as_posix() if _within(project) else str(project.source)
-    return derive_key(format_version=FORMAT, options={"record of": source, "snapshot": snapshot})
+    return derive_key(
+        format_version=FORMAT, options={"record of": source_name(project), "snapshot": snapshot}
+    )
 
 
 def _within(project: Project) -> bool:

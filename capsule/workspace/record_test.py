@@ -22,6 +22,8 @@ from capsule.workspace.record import (
 )
 
 RECORD = Record(
+    source="main.py",
+    settled=True,
     key=Key("0" * 32),
     config="c",
     frontend="python",

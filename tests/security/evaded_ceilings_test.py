@@ -190,3 +190,29 @@ def test_every_command_is_held_to_them_and_explain_shows_each_with_its_file(plac
     text = cli("explain", file, cwd=here).stdout
     assert "ram = 64 MiB" in text
     assert str(outer) in text
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "effective"),
+    [
+        ('["vendor/gen"]', '["gen", "more"]', ("gen",)),
+        ('["vendor"]', '["gen"]', ("gen",)),
+        ('["elsewhere"]', "true", ()),
+        ("true", '["gen"]', ("gen",)),
+        ('["."]', "true", (".",)),
+        ("false", '["gen"]', False),
+        (None, '["gen"]', False),
+    ],
+)
+def test_folders_that_an_outer_ceiling_lets_be_written(places, outer, inner, effective):
+    """Each of the files has to name them, as they are called from where it lies."""
+    said = {places / "mine/vendor": inner, places / "mine": outer}
+    (places / "mine/vendor").mkdir()
+    for folder, value in said.items():
+        (folder / "capsule.toml").write_text(
+            "" if value is None else f"[limits]\nallow_project_writes = {value}\n"
+        )
+    (places / "mine/vendor/main.py").write_text(GREEDY)
+    project = open_project(places / "mine/vendor/main.py", places / "theirs", plugins())
+    found = oversight(project, places / "theirs", plugins()).limits.allow_project_writes
+    assert (found or False) == (effective or False)

@@ -108,6 +108,72 @@ def test_a_typescript_task_that_writes_what_its_build_reads(project, folder):
         run_sync(project / "main.ts", cwd=project.root)
 
 
+OTHER = """
+from capsule import task
+import html
+
+@task(name="main")
+def main():
+    return "other"
+"""
+
+
+def test_sources_of_another_program(project):
+    """What ran here before is known: a task of this program doesn't plant what that one runs next time."""
+    assert project.run(OTHER, file="jobs/inner/other.py").unwrap() == "other"
+    for folder in ("jobs", "jobs/inner"):
+        with pytest.raises(CapsuleError, match="another program is built from") as why:
+            writes(project, folder)
+        assert f'allow_project_writes = ["{folder}"]' in why.value.hint
+    assert planted(project) == []
+    assert writes(project, "jobs/data").unwrap() == 1  # control
+
+
+def test_a_module_that_another_program_would_import(project):
+    assert project.run(OTHER, file="other.py").unwrap() == "other"
+    with pytest.raises(CapsuleError, match="another program is built from"):
+        writes(project, "html")
+    (project / "other.py").unlink()
+    assert writes(project, "html").unwrap() == 1  # control: no such program any more
+
+
+def test_members_of_a_workspace_that_were_never_built(project, cli):
+    project.write("capsule.toml", '[workspace]\nmembers = ["services/*"]\n')
+    project.write("services/mail/main.py", OTHER)
+    project.write("main.py", WRITES.format(folder="services", imports=""))
+    done = cli("run", "main.py")
+    assert done.status != 0
+    assert "another program is built from" in done.stderr
+    [task] = json.loads(cli("explain", "main.py", "--json").stdout)["tasks"]
+    assert task["folders"][0]["state"] == "refused"
+    assert planted(project) == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "folder", "holds"),
+    [
+        ('["html"]', "html", True),
+        ('["html", "out"]', "html/inner", True),
+        ('["."]', "html", True),
+        ('["html/inner"]', "html", False),
+        ('["out"]', "html", False),
+        ('["link"]', "link", False),
+        ("[]", "html", False),
+    ],
+)
+def test_leave_that_names_a_folder_holds_for_that_folder_only(project, allowed, folder, holds):
+    """Not for folders around it, and not for where a link of its name leads."""
+    (project / "html").mkdir()
+    (project / "link").symlink_to("html")
+    project.write("capsule.toml", f"[limits]\nallow_project_writes = {allowed}\n")
+    if holds:
+        assert writes(project, folder, "import html").unwrap() == 1
+    else:
+        with pytest.raises(CapsuleError, match="decides what runs next"):
+            writes(project, folder, "import html")
+        assert planted(project) == []
+
+
 def test_an_artifact_is_held_to_the_names_and_its_folder(project, cli):
     for folder in ("node_modules/pkg", "data"):
         project.write("main.py", WRITES.format(folder=folder, imports=""))

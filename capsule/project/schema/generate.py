@@ -127,7 +127,7 @@ _LIMITS: dict[str, Schema] = {
     "total_compute": _COMPUTE,
     "total_timeout": _DURATION,
     "on_exceed": {"enum": ["cap", "refuse"]},
-    "allow_project_writes": _BOOLEAN,
+    "allow_project_writes": {"anyOf": [_BOOLEAN, {"type": "array", "items": _PATH, "maxItems": MAX_ENTRIES}]},
 }
 _UNLIMITED: Schema = {"type": "string", "pattern": f"^({_any_case('unlimited')})$"}
 _SECRET: Schema = {
