@@ -282,6 +282,8 @@ def test_a_wrong_call_of_a_sub_task_names_the_argument(project):
 
 
 CAUSES = """
+    import json
+
     from capsule import task
 
     @task(name="boom")
@@ -296,6 +298,10 @@ CAUSES = """
     async def middle(how):
         if how == "index":
             return (await boom(1))["x"]
+        if how == "truth":
+            return "found" if await boom(1) else "not found"
+        if how == "encoded":
+            return json.loads(json.dumps([await boom(1)], indent=1))[0]["error"]["message"]
         if how == "await":
             return boom(1) + 1
         if how == "result":
@@ -335,6 +341,11 @@ def test_the_places_of_all_failed_sub_tasks_are_shown_as_causes_with_their_names
             "KeyError: ['x'] of an envelope: it is the outcome of task 'boom' (#3), "
             "which failed: ValueError: no such thing",
         ),
+        (
+            "truth",
+            "TypeError: the truth of an envelope: it is the outcome of task 'boom' (#3), "
+            "which failed: ValueError: no such thing",
+        ),
         ("await", "TypeError: + with a call of the task 'boom'; write await in front of it"),
         ("result", "TypeError: result: capsule.Called can't become JSON; write await in front of it"),
         (
@@ -349,6 +360,10 @@ def test_what_is_not_a_result_says_what_it_is_in_a_sandbox(project, how, said):
     envelope = project.run(CAUSES, how)
     assert envelope.error["message"] == f"the task 'middle' (#2) failed: {said}"
     assert "_engine" not in envelope.error["traceback"]
+
+
+def test_a_library_in_a_sandbox_that_is_given_an_envelope_has_a_dictionary(project):
+    assert project.run(CAUSES, "encoded").unwrap() == "ValueError: no such thing"
 
 
 def test_verbose_and_trace_show_each_failure_once_with_its_places(project, cli):

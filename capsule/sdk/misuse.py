@@ -6,6 +6,7 @@ engine is built with a copy of this module (see `capsule.frontend.sdk`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, NoReturn
 
@@ -20,6 +21,11 @@ class NotAValue:
     def __iter__(self) -> NoReturn:
         self._misuse("iteration over")
 
+    def __bool__(self) -> bool:
+        if not asked_by_a_library():
+            self._misuse("the truth of")
+        return True
+
     def __format__(self, spec: str) -> str:
         self._misuse("text made of")
 
@@ -32,6 +38,22 @@ class NotAValue:
         if isinstance(other, _PLAIN):
             self._misuse("comparison with")
         return super().__ne__(other)
+
+
+def asked_by_a_library() -> bool:
+    """Whether whoever called the method that asks is a library.
+
+    The standard library's and others' (``json`` with ``indent``, what shows a dictionary in colours) look at
+    the truth and the keys of the dictionary that an envelope is too; written by a user, these are a mistake.
+    """
+    frame = sys._getframe(2)
+    file = frame.f_code.co_filename
+    return (
+        str(frame.f_globals.get("__name__")).partition(".")[0] in sys.stdlib_module_names
+        or "site-packages" in file
+        or "dist-packages" in file
+        or (sys.platform == "wasi" and file.startswith("/"))
+    )
 
 
 _PLAIN = (int, float, complex, str, bytes, list, tuple, set, frozenset)
@@ -59,6 +81,7 @@ _OPERATORS = {
     "float() of": "float",
     "complex() of": "complex",
     "use as an index of": "index",
+    "len() of": "len",
     "comparison with": "lt le gt ge",
 }
 
@@ -84,6 +107,10 @@ class Started(NotAValue):
 
     __hash__ = object.__hash__
 
+    def __bool__(self) -> bool:
+        # Whether there is one: what is kept in a variable that may be None is asked so.
+        return True
+
     def __getitem__(self, key: Any) -> NoReturn:
         self._misuse(f"[{repr(key)[:60]}] of")
 
@@ -105,6 +132,8 @@ class Called(Started, Coroutine[Any, Any, Any]):
     def __init__(self, task_name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.task_name = task_name
         self._coroutine = coroutine
+
+    __bool__ = NotAValue.__bool__
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._coroutine.__await__()

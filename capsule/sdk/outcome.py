@@ -16,7 +16,7 @@ else:
 
     T_co = TypeVar("T_co", covariant=True)
 
-from .misuse import NotAValue
+from .misuse import NotAValue, asked_by_a_library
 
 ERROR_TYPES: Final = {
     "task_error": "the task's own code raised an error, or returned something that isn't JSON",
@@ -132,6 +132,16 @@ class Envelope(NotAValue, dict[str, Any], Generic[T_co]):
             execution.get("task_name"),
             execution.get("task_number"),
         ) from self._cause()
+
+    def __len__(self) -> int:
+        # A pattern like `case {"success": True}` asks for it, so it can't be a mistake.
+        return dict.__len__(self)
+
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        if not found and not asked_by_a_library():
+            self._misuse(f"{repr(key)[:60]} in")
+        return found
 
     def __missing__(self, key: object) -> NoReturn:
         self._misuse(f"[{repr(key)[:60]}] of", _NoKey)

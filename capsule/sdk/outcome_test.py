@@ -79,6 +79,12 @@ USES = {
     "int": int,
     "range": range,
     "round": round,
+    "if": lambda it: 1 if it else 2,
+    "not": lambda it: not it,
+    "and": lambda it: it and 1,
+    "any": lambda it: any([it]),
+    "filter": lambda it: [*filter(None, [it])],
+    "in an envelope": lambda it: "x" in it,
     "f-string": lambda it: f"{it}",
     "format": lambda it: format(it, ""),
     "index": lambda it: it[0],
@@ -114,11 +120,9 @@ def test_what_a_dictionary_is_used_for_goes_on():
     assert dict(RETURNED) == {**RETURNED} == dict(**RETURNED) == RETURNED == plain
     assert RETURNED | {"more": 1} == {"more": 1} | RETURNED == {**plain, "more": 1}
     assert json.loads(json.dumps([RETURNED], indent=2)) == [plain]
-    assert (RETURNED.get("result"), RETURNED.get("x", 7), "x" in RETURNED) == ({"a": 1}, 7, False)
+    assert (RETURNED.get("result"), RETURNED.get("x", 7), "result" in RETURNED) == ({"a": 1}, 7, True)
     assert list(RETURNED.keys()) == list(plain)
     assert list(RETURNED.items()) == list(plain.items())
-    assert bool(RETURNED)
-    assert len(RETURNED) == 4
     assert RETURNED != {}
     assert RETURNED is not None
     assert repr(RETURNED) == str(RETURNED) == f"{RETURNED!r}" == repr(plain)
@@ -132,3 +136,17 @@ def test_what_a_dictionary_is_used_for_goes_on():
 def test_unwrap_of_a_failure_without_details_still_raises(error):
     with pytest.raises(TaskError, match="the task failed"):
         Envelope(success=False, result=None, error=error, execution={}).unwrap()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("json.encoder", "encoder.py"),
+        ("rich.pretty", "/home/me/venv/lib/python3.13/site-packages/rich/pretty.py"),
+    ],
+)
+def test_a_library_that_is_given_an_envelope_has_a_dictionary(name, file):
+    asked = compile("found = bool(it), len(it), 'x' in it", file, "exec")
+    of_a_library = {"__name__": name, "it": RETURNED}
+    exec(asked, of_a_library)
+    assert of_a_library["found"] == (True, 4, False)

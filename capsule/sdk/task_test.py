@@ -157,6 +157,7 @@ def test_editors_see_every_option() -> None:
         lambda it: f"{it}",
         lambda it: [*it],
         lambda it: it == 1,
+        len,
     ],
 )
 def test_a_started_task_that_is_used_as_its_outcome_says_what_to_call(use):
@@ -170,6 +171,7 @@ def test_a_started_task_that_is_used_as_its_outcome_says_what_to_call(use):
         use(some.start())
     assert "the task 'some', which was started" in str(caught.value)
     assert {some.start()}
+    assert some.start()
     assert some.start() != some.start()
 
 
@@ -183,6 +185,8 @@ def test_a_started_task_that_is_used_as_its_outcome_says_what_to_call(use):
         lambda it: it.unwrap(),
         lambda it: f"{it}",
         lambda it: [*it],
+        lambda it: 1 if it else 2,
+        len,
     ],
 )
 def test_a_call_of_an_async_task_that_is_not_awaited_says_so(use):

@@ -64,7 +64,11 @@ def main():
     found = importlib.import_module(".unicode17-0-0", "pkg.data-1")
     return [found.X, found.__file__, [module.name for module in pkgutil.walk_packages(pkg.__path__, "pkg.")]]
 """
-    packages = {"pkg/__init__.py": "", "pkg/data-1/__init__.py": "", "pkg/data-1/unicode17-0-0.py": "X = 17\n"}
+    packages = {
+        "pkg/__init__.py": "",
+        "pkg/data-1/__init__.py": "",
+        "pkg/data-1/unicode17-0-0.py": "X = 17\n",
+    }
     listed = ["pkg.data-1", "pkg.data-1.unicode17-0-0"]
     assert World(program(source, packages)).run().result == [17, "/app/pkg/data-1/unicode17-0-0.py", listed]
 
