@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 
 class NotAValue:
@@ -111,13 +111,16 @@ class Started(NotAValue):
         # Whether there is one: what is kept in a variable that may be None is asked so.
         return True
 
-    def __getitem__(self, key: Any) -> NoReturn:
-        self._misuse(f"[{repr(key)[:60]}] of")
+    if not TYPE_CHECKING:  # Checkers say the same themselves, where they see no such method.
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name in _OF_ENVELOPES:
-            self._misuse(f".{name} of", AttributeError)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        def __getitem__(self, key: Any) -> NoReturn:
+            self._misuse(f"[{repr(key)[:60]}] of")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in _OF_ENVELOPES:
+                self._misuse(f".{name} of", AttributeError)
+            said = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(said, name=name, obj=self)
 
     def _misuse(self, what: str, kind: type[Exception] = TypeError) -> NoReturn:
         said = f"{what} the task {self.task_name!r}, which was started and may still run"

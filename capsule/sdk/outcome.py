@@ -146,10 +146,12 @@ class Envelope(NotAValue, dict[str, Any], Generic[T_co]):
     def __missing__(self, key: object) -> NoReturn:
         self._misuse(f"[{repr(key)[:60]}] of", _NoKey)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(f"an envelope has no attribute {name!r}", name=name, obj=self)
-        self._misuse(f".{name[:60]} of", AttributeError)
+    if not TYPE_CHECKING:  # Checkers say the same themselves, where they see no such method.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("__"):
+                raise AttributeError(f"an envelope has no attribute {name!r}", name=name, obj=self)
+            self._misuse(f".{name[:60]} of", AttributeError)
 
     def __or__(self, other: Any) -> Any:
         if not isinstance(other, dict):

@@ -12,9 +12,9 @@ import functools
 import inspect
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, Never, ParamSpec, Protocol, SupportsIndex, TypeVar, cast, overload
 
 from capsule.policy.options import OPTIONS
 from capsule.sdk.misuse import Called, Started
@@ -22,6 +22,7 @@ from capsule.sdk.outcome import Envelope, TaskError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
 
 _inside: ContextVar[bool] = ContextVar("capsule_inside_a_task", default=False)
 
@@ -135,7 +136,10 @@ class Task(Generic[P, R]):
 class AsyncTask(Task[P, R]):
     """An ``async def`` function that is a task: its call is awaited."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Envelope[R]]:  # type: ignore[override]
+    # `Any` in it would let mypy give up on `asyncio.gather` of several tasks.
+    def __call__(  # type: ignore[override]
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[object, None, Envelope[R]]:
         """What to await for the task's envelope; called by no task, for what the function returns."""
         if _inside.get():
             return Called(self.name, self._envelope_async(args, kwargs))
@@ -159,15 +163,31 @@ class AsyncTask(Task[P, R]):
             return self._failed(error, started)
 
 
+class Listed(Protocol[T_co]):
+    """A list or a tuple. ``Sequence[str]`` would take a text as well, which is none."""
+
+    def __contains__(self, item: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[T_co]: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Listed[T_co]: ...
+
+
 class Decorator(Protocol):
     """What ``task(...)`` with options gives: it makes a task of a function."""
 
+    @overload
+    def __call__(self, function: Callable[P, Never], /) -> Task[P, Any]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
+# The first is for functions of which a checker doesn't know what they return, or it would take the second.
+@overload
+def task(function: Callable[P, Never], /) -> Task[P, Any]: ...  # type: ignore[overload-overlap]
 @overload
 def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
 @overload
@@ -180,10 +200,10 @@ def task(
     ram: str | int | None = None,
     timeout: str | int | float | None = None,
     max_retries: int | None = None,
-    allowed_files: Sequence[str | Mapping[str, str]] | None = None,
-    allowed_hosts: Sequence[str] | None = None,
-    env_variables: Sequence[str] | None = None,
-    secrets: Sequence[str] | None = None,
+    allowed_files: Listed[str | Mapping[str, str]] | None = None,
+    allowed_hosts: Listed[str] | None = None,
+    env_variables: Listed[str] | None = None,
+    secrets: Listed[str] | None = None,
 ) -> Decorator: ...
 def task(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Makes a task of a function: ``@task``, or ``@task(name=..., compute=..., ...)``.

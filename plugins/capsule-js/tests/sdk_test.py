@@ -77,6 +77,24 @@ analyze([]).result.processed;
 // @ts-expect-error an async task gives a promise
 load("a").unwrap();
 
+// An envelope isn't the result, nor a promise the envelope.
+// @ts-expect-error call unwrap()
+analyze([]) + 1;
+// @ts-expect-error call unwrap()
+for (const one of analyze([])) void one;
+// @ts-expect-error call unwrap()
+analyze([]).processed;
+// @ts-expect-error call unwrap()
+analyze([]) === 1;
+// @ts-expect-error write await
+load("a").result;
+const started = analyze.start([1]);
+same<typeof started, Promise<Envelope<{ processed: number }>>>(true);
+const failure = new TaskError("late", "timeout", null, { taskName: "load", taskNumber: 3 });
+same<typeof failure.taskName, string | null>(true);
+same<typeof failure.taskNumber, number | null>(true);
+analyze([]).execution.task_number satisfies number | undefined;
+
 export async function host(): Promise<number> {
   try {
     const mounts = ["./d::/d:ro"];
