@@ -376,3 +376,46 @@ def test_verbose_and_trace_show_each_failure_once_with_its_places(project, cli):
         assert shown.count("return (await middle(how)).unwrap()") == 1
         assert shown.count("the task 'middle' (#2) failed") == 1
         assert "_engine" not in shown
+
+
+PRINTED = """
+    import logging
+    import traceback
+    import urllib.request
+
+    from capsule import http, task
+
+    @task(name="boom", allowed_hosts=[])
+    def boom(number):
+        raise ValueError("no such thing")
+
+    def attempts():
+        yield lambda: boom(1).unwrap()
+        yield lambda: boom(1)["x"]
+        yield lambda: boom(object())
+        yield lambda: http.get("http://nowhere.example/")
+        yield lambda: urllib.request.urlopen("http://nowhere.example/")
+        yield lambda: open("data/there")
+        yield lambda: task(name="boom")(print)
+        yield traceback.print_stack
+        yield lambda: logging.error("here", stack_info=True)
+
+    @task(name="main", allowed_hosts=[])
+    def main():
+        for attempt in attempts():
+            try:
+                attempt()
+            except Exception:
+                traceback.print_exc()
+        return traceback.extract_stack()[0].filename
+"""
+
+
+def test_what_a_task_prints_of_its_errors_and_calls_has_no_place_of_the_engine(project, cli):
+    project.write("main.py", PRINTED)
+    done = cli("run", "main.py")
+    assert done.stdout.strip() == "main.py"
+    assert done.stderr.count("Traceback (most recent call last)") == 9  # two of them are the sub-task's
+    assert done.stderr.count("Stack (most recent call last)") == 1
+    assert "_engine" not in done.stderr
+    assert done.stderr.count("object can't become JSON") == 1

@@ -7,7 +7,8 @@ export class TaskError extends Error {
     const which = taskName === null ? "the task" : `the task ${named(taskName, taskNumber)}`;
     super(`${which} failed: ${kind}${message}`, traceback ? { cause: new SubTask(taskName, taskNumber, traceback) } : undefined);
     this.errorType = errorType;
-    this.traceback = traceback;
+    // Its cause shows it: whoever prints all properties shall not see it twice.
+    Object.defineProperty(this, "traceback", { value: traceback, configurable: true, writable: true });
     this.taskName = taskName;
     this.taskNumber = taskNumber;
   }

@@ -563,6 +563,15 @@ task({ name: "used" }, async () => {
 });
 task({ name: "unwrapped" }, () => broken().unwrap());
 task({ name: "thrown" }, () => { throw new Error("own"); });
+task({ name: "printed" }, async () => {
+  for (const attempt of [() => broken().unwrap(), () => fetch("http://example.com/")]) {
+    try {
+      await attempt();
+    } catch (error) {
+      console.error(error);
+    }
+  }
+});
 """
 )
 
@@ -591,6 +600,13 @@ def test_what_objects_and_promises_are_used_for_goes_on(call):
     assert done.result == [keys, keys, 42, 42, True, False, 3, 3, [1, 2], True, True]
     assert "Envelope {" in done.out
     assert "Promise {" in done.out
+
+
+def test_a_printed_error_says_once_what_failed(call):
+    printed = call(MISUSES, "printed").err
+    assert printed.count("Error: inside\n") == 2, "the message, and the sub-task's own stack"
+    assert "traceback" not in printed
+    assert "TypeError: fetch failed: " in printed
 
 
 def test_the_stack_of_a_failed_sub_task_is_a_cause_and_stands_apart(call):

@@ -269,7 +269,7 @@ async function fetch(input, init) {
   try {
     return await Promise.race([respond(request), aborted]);
   } catch (error) {
-    if (error instanceof TypeError) error.stack = stack;
+    if (error instanceof TypeError) error.stack = stack.replace(/^Error(?=\n)/, () => String(error));
     throw error;
   } finally {
     signal.removeEventListener("abort", abort);

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import traceback
+import types
 from typing import Any
 
 from .. import http
@@ -133,12 +135,16 @@ def _keep_user_frames(report: traceback.TracebackException) -> list[traceback.Tr
 
 def install() -> None:
     """Keeps our frames out of the tracebacks that task code prints itself."""
-    walk = traceback._walk_tb_with_full_positions  # type: ignore[attr-defined]
+    walk_tb, walk_stack = traceback._walk_tb_with_full_positions, traceback.walk_stack  # type: ignore[attr-defined]
 
-    def walk_without_ours(tb: Any) -> Any:
-        return (one for one in walk(tb) if not _is_engine(one[0].f_code.co_filename))
+    def without_ours(frames: Any) -> Any:
+        return (one for one in frames if not _is_engine(one[0].f_code.co_filename))
 
-    traceback._walk_tb_with_full_positions = walk_without_ours  # type: ignore[attr-defined]
+    def walk_stack_of(frame: types.FrameType | None) -> Any:
+        return without_ours(walk_stack(sys._getframe(1) if frame is None else frame))
+
+    traceback._walk_tb_with_full_positions = lambda tb: without_ours(walk_tb(tb))  # type: ignore[attr-defined]
+    traceback.walk_stack = walk_stack_of
 
 
 def _is_engine(filename: str) -> bool:

@@ -65,17 +65,17 @@ def encode_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         return _encode({"args": args, "kwargs": kwargs})
     except (TypeError, ValueError, RecursionError) as error:
         for index, value in enumerate(args):
-            _recheck(value, f"args[{index}]", error)
+            _recheck(value, f"args[{index}]")
         for name, value in kwargs.items():
-            _recheck(value, name, error)
+            _recheck(value, name)
         raise NotJson(f"the arguments can't become JSON: {error}") from None
 
 
-def _recheck(value: Any, path: str, error: BaseException) -> None:
+def _recheck(value: Any, path: str) -> None:
     try:
         _encode(value)
     except (TypeError, ValueError, RecursionError) as found:
-        raise _explain(value, path, _ARGUMENT_HINTS, found) from error
+        raise _explain(value, path, _ARGUMENT_HINTS, found) from None
 
 
 def _encode(value: Any) -> str:
