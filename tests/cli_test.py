@@ -271,10 +271,16 @@ def wait_for_start(child):
     raise AssertionError("it never started")
 
 
-def processes_of(group):
-    done = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
-    rows = [line.split() for line in done.stdout.splitlines()]
-    return [row for row in rows if int(row[1]) == group and not row[2].startswith("Z")]
+def left_of(group):
+    """Processes of a group that has been ended: those that die take a moment."""
+    over = time.monotonic() + 10
+    while True:
+        done = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
+        rows = [line.split() for line in done.stdout.splitlines()]
+        left = [row for row in rows if int(row[1]) == group and not row[2].startswith("Z")]
+        if not left or time.monotonic() > over:
+            return left
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +310,7 @@ def test_ctrl_c_gives_130_and_leaves_no_process_behind(project, cli, body):
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert stdout == ""
-    assert processes_of(child.pid) == []
+    assert left_of(child.pid) == []
 
 
 def test_a_request_to_terminate_ends_the_run_likewise(project, cli):
