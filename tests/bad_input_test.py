@@ -248,7 +248,19 @@ def test_bad_settings(project, cli, said, text, words):
 
 def test_an_entrypoint_that_is_not_there(project, cli, said):
     project.write("capsule.toml", '[workflow]\nentrypoint = "gone.py"\n')
-    said(cli("run"), "gone.py: no such file", status=2)
+    said(cli("run"), "gone.py: no such file", "entrypoint", "capsule.toml", "capsule run main.py", status=2)
+
+
+def test_a_file_of_no_language_says_so_in_words(project, cli, said):
+    project.write("notes", "x")
+    project.write("notes.md", "x")
+    said(cli("run", "notes"), "no installed frontend can run a file without a suffix", "hint:", status=2)
+    said(cli("run", "notes.md"), "no installed frontend can run .md files", "hint:", status=2)
+
+
+def test_a_ram_without_a_unit_is_told_what_to_write(project, cli, said):
+    project.write("main.py", "from capsule import task\n@task(ram=64)\ndef main(): return 1\n")
+    said(cli("run", "main.py"), "64 bytes", "main.py:2", 'such as "64MB"', status=1)
 
 
 def test_a_name_with_strange_characters_is_just_a_name(project, cli):

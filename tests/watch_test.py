@@ -130,6 +130,16 @@ def test_a_run_that_a_save_overtakes_is_cancelled(project, watching):
     assert run.end() == 130
 
 
+def test_ctrl_c_does_not_claim_that_the_program_changed(project, watching):
+    spin = "def main():\n    print('spinning', flush=True)\n    while True: pass\n"
+    project.write("main.py", f"from capsule import task\n@task(compute='HIGH')\n{spin}")
+    run = watching("run", "main.py")
+    run.until("spinning")
+    assert run.end() == 130
+    run.until("interrupted")
+    assert not any("changed" in line for line in run.said)
+
+
 def test_settings_and_environment_count_as_saves(project, watching):
     project.write(
         "main.py",

@@ -66,7 +66,7 @@ def watch_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
                 failure = str(error)
             told = _wait(saves, interest, project.base)
     finally:
-        _end(running)
+        _end(running, changed=False)
 
 
 def _read(
@@ -103,13 +103,17 @@ def _start(file: Path | None, args: tuple[str, ...], options: RunOptions) -> _Ru
     return _Running(execution, thread, dropped)
 
 
-def _end(running: _Running | None) -> None:
-    """Cancels a run that is still under way, and says so; one that is over is left to show its outcome."""
+def _end(running: _Running | None, *, changed: bool = True) -> None:
+    """Cancels a run that is still under way; one that is over is left to show its outcome.
+
+    When it was a save that ended the run (``changed``) this says so.
+    """
     if running is None:
         return
     if not running.execution.done.is_set():
         running.dropped.set()
         running.execution.run.cancel()
-        sys.stderr.write("cancelled: the program changed\n")
+        if changed:
+            sys.stderr.write("cancelled: the program changed\n")
         running.execution.done.wait(FAREWELL)
     running.shown.join(FAREWELL)

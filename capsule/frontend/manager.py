@@ -91,9 +91,8 @@ class Plugins:
         hint = f"installed frontends take {', '.join(known)}; 'capsule plugins' lists them"
         if self.broken:
             hint += f", and what is wrong with {', '.join(plugin.name for plugin in self.broken)}"
-        raise UsageError(
-            f"{source.name}: no frontend takes {suffix or 'files without a suffix'!r}", hint=hint
-        )
+        kind = f"{suffix} files" if suffix else "a file without a suffix"
+        raise UsageError(f"{source.name}: no installed frontend can run {kind}", hint=hint)
 
 
 @lru_cache(maxsize=1)

@@ -70,7 +70,12 @@ def open_project(file: Path | None, cwd: Path, plugins: Plugins, settings: Setti
                 hint='capsule run main.py  # or: entrypoint = "main.py" under [workflow] in capsule.toml',
             )
         asked = root / config.workflow.entrypoint
-        source = _existing(asked, config.workflow.entrypoint)
+        source = _existing(
+            asked,
+            config.workflow.entrypoint,
+            hint=f"it is the entrypoint that {config_file} names; correct it there, or name a file: "
+            "capsule run main.py",
+        )
         return Project(root, source, config, found.workspace, asked)
     asked = (cwd / file).absolute()
     source = _existing(asked, str(file))
@@ -116,7 +121,9 @@ def prepare_folder(root: Path) -> None:
             shutil.copytree(wit_folder(), copy)
 
 
-def _existing(path: Path, shown: str) -> Path:
+def _existing(
+    path: Path, shown: str, *, hint: str = "check the path; relative paths start at the working directory"
+) -> Path:
     try:
         real = Path(os.path.realpath(path))
         if real.is_file():
@@ -125,6 +132,4 @@ def _existing(path: Path, shown: str) -> Path:
             raise UsageError(f"{shown} is a folder", hint="name the file with your main task, like main.py")
     except (OSError, ValueError):
         raise UsageError(f"{shown[:200]!r} is not a path") from None
-    raise UsageError(
-        f"{shown}: no such file", hint="check the path; relative paths start at the working directory"
-    )
+    raise UsageError(f"{shown}: no such file", hint=hint)

@@ -56,7 +56,11 @@ def failure_of_trap(error: Exception, *, stderr_tail: str, limits: dict[str, str
     if "call stack exhausted" in text or _below_memory(text):
         return Failure("stack_overflow", "the task's calls nested too deeply")
     if "exceeds memory limits" in text or "memory minimum size" in text:
-        return Failure("out_of_memory", f"{limits['ram']} is less than the language needs to start")
+        return Failure(
+            "out_of_memory",
+            f"{limits['ram']} is less than the language needs to start: "
+            'write a size with its unit, such as "64MB"',
+        )
     if "unreachable" in text and any(words in stderr_tail for words in MEMORY_WORDS):
         return Failure("out_of_memory", f"the task needed more than {limits['ram']}")
     if "deadlock detected" in text or "failed to produce a result" in text:

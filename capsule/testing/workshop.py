@@ -73,7 +73,7 @@ class Workshop:
     def broken(self, name: str, promise: str, found: object) -> NoReturn:
         """Fails the test."""
         path = self.programs.path(name)
-        pytest.fail(f"{path} breaks a promise: {promise}\nfound: {found}", pytrace=False)
+        pytest.fail(f"{path} breaks a promise: {promise}\nfound: {found!s}", pytrace=False)
 
     def check(self, held: bool, name: str, promise: str, found: object) -> None:
         """Fails the test, unless the promise is held."""

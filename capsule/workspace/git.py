@@ -159,7 +159,10 @@ def _found(folder: Path) -> tuple[Path, Path, Path]:
         common = own if shared is None else Path(os.path.normpath(own / shared.strip()))
         check_owner(common)
         return top, own, common
-    raise UsageError(f"--affected: this is no git repository: {folder}", hint=_HINT)
+    raise UsageError(
+        f"--affected: this is no git repository: {folder}",
+        hint="type it in a clone, or without --affected: capsule build",
+    )
 
 
 def _text(file: Path, *, within: Path) -> str | None:

@@ -32,7 +32,10 @@ def read_arguments(
                 raise UsageError(f"--args-file {args_file} is larger than {LARGEST_ARGUMENTS >> 20} MiB")
             text = data.decode("utf-8")
         except OSError as error:
-            raise UsageError(f"--args-file {args_file} can't be read: {error.strerror or error}") from None
+            raise UsageError(
+                f"--args-file {args_file} can't be read: {error.strerror or error}",
+                hint="name a file that has a JSON list or object in it",
+            ) from None
         except UnicodeDecodeError:
             raise UsageError(f"--args-file {args_file} is not UTF-8 text") from None
         return _typed(text, f"--args-file {args_file}")
@@ -69,4 +72,4 @@ def _typed(text: str, what: str) -> tuple[list[Any], dict[str, Any]]:
         return value, {}
     if isinstance(value, dict):
         return [], value
-    raise UsageError(f"{what} is {type(value).__name__}", hint=f"give {accepted}")
+    raise UsageError(f"{what} is neither a JSON list nor a JSON object", hint=f"give {accepted}")

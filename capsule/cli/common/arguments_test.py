@@ -41,8 +41,14 @@ def test_json_that_is_no_list_and_no_object_is_a_usage_error_with_an_example(tex
 def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path):
     (tmp_path / "latin").write_bytes(b'["\xe9"]')
     for name, words in (("missing", "can't be read"), (".", "can't be read"), ("latin", "not UTF-8")):
-        with pytest.raises(UsageError, match=words):
+        with pytest.raises(UsageError, match=words) as caught:
             read_arguments((), None, tmp_path / name)
+        assert caught.value.hint is not None or name == "latin"
+
+
+def test_json_of_another_kind_is_named_in_the_words_of_json():
+    with pytest.raises(UsageError, match="neither a JSON list nor a JSON object"):
+        read_arguments((), "5", None)
 
 
 def test_arguments_are_given_one_way(tmp_path):
