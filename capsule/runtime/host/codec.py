@@ -134,7 +134,12 @@ def _hash(algorithm: str, data: bytes, guest: Guest) -> bytes:
 
 def _hmac(algorithm: str, key: bytes, data: bytes, guest: Guest) -> bytes:
     name = _algorithm(algorithm)
-    state = hmac_module.new(key, digestmod=lambda: hashlib.new(name, usedforsecurity=False))
+
+    def begun(text: bytes = b"") -> hashlib._Hash:
+        # It is given a key that is longer than a block, to make a shorter one.
+        return hashlib.new(name, text, usedforsecurity=False)
+
+    state = hmac_module.new(key, digestmod=begun)
     for chunk in _chunks(data, guest):
         state.update(chunk)
     return state.digest()

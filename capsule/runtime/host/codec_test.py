@@ -32,6 +32,8 @@ def test_digests_are_those_of_hashlib(name, known):
     content = bytes(range(256)) * 20
     assert data(codec.digest(guest(), name, text(content))) == hashlib.new(known, content).digest()
     assert data(codec.hmac(guest(), name, text(b"key"), text(content))) == hmac.digest(b"key", content, known)
+    for long in (b"k" * 200, b"k" * 5000):  # longer than a block: it is hashed first
+        assert data(codec.hmac(guest(), name, text(long), text(content))) == hmac.digest(long, content, known)
 
 
 def test_an_unknown_algorithm_is_a_typed_error():

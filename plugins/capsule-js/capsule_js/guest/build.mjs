@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, bundleGuest } from "./bundle_guest.mjs";
+import { refuseModules } from "./module_loader.mjs";
 
 const [modules, wit, output, program] = process.argv.slice(2).map((argument) => path.resolve(argument));
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -32,7 +33,7 @@ await build(
     const { componentize } = componentizer();
     const values = program ? { [path.join(here, "snapshot.js")]: JSON.parse(await readFile(program, "utf8")) } : {};
     const jsSource = await bundleGuest({ modules, values });
-    return (await componentize({ witPath: wit, jsSource, world: "engine" })).component;
+    return refuseModules((await componentize({ witPath: wit, jsSource, world: "engine" })).component);
   },
   (component) => writeFile(output, component),
 );

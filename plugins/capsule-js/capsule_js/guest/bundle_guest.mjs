@@ -13,6 +13,8 @@ import { fileURLToPath } from "node:url";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const builtins = new Set(JSON.parse(await readFile(path.join(here, "builtins.json"), "utf8")));
 const OWN = { "abort-controller": "abort_controller.js" };
+// The package of Node's streams has a formatter of its own, for the messages of its errors, that knows little.
+const FORMATTER = /readable-stream[\\/]lib[\\/]ours[\\/]errors\.js$/;
 
 // Packages that expect Node get the engine's own modules.
 const nodeModules = {
@@ -37,6 +39,15 @@ const npmPackage = {
     build.onResolve({ filter: /^@capsule-run\/sdk\// }, ({ path: specifier }) => ({
       path: path.join(sdk, specifier.slice("@capsule-run/sdk/".length)),
     }));
+  },
+};
+
+const formatter = {
+  name: "formatter",
+  setup(build) {
+    build.onResolve({ filter: /^\.\/util\/inspect$/ }, ({ importer, resolveDir }) =>
+      FORMATTER.test(importer) ? build.resolve("node-inspect-extracted", { kind: "require-call", resolveDir }) : undefined,
+    );
   },
 };
 
@@ -68,7 +79,7 @@ function standing(folder) {
 /** The text of the guest's bundle. */
 export async function bundleGuest({ modules, values = {}, standIns, supported }) {
   const esbuild = createRequire(path.join(path.dirname(modules), "engine.js"))("esbuild");
-  const plugins = [data(values), npmPackage, nodeModules];
+  const plugins = [data(values), npmPackage, formatter, nodeModules];
   if (standIns) plugins.unshift(standing(standIns));
   const { outputFiles } = await esbuild.build({
     entryPoints: [path.join(here, "main.js")],

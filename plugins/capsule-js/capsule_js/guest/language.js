@@ -4,6 +4,10 @@ import { entry } from "./entries.js";
 import { wasExhausted } from "./reserve.js";
 import { header, isHidden } from "./stack.js";
 
+const NativePromise = Promise;
+const makeFuture = wit.Future;
+const { U32 } = wit.Future;
+
 /** What `process.versions` says. */
 export const VERSIONS = { quickjs: "ng" };
 
@@ -17,8 +21,10 @@ export const SOURCE_NAME = "";
  * completes is such a wait, and it ends only once no promise job is left.
  */
 export async function turn() {
-  const { readable, writable } = wit.Future(wit.Future.U32);
+  const { readable, writable } = makeFuture(U32);
   const read = readable.read();
+  // `await` asks for it: a program may have replaced the one of all promises.
+  read.constructor = NativePromise;
   writable.write(0);
   await read;
 }

@@ -2,12 +2,16 @@
 
 import { sleep } from "capsule:runtime/clock@1.0.0";
 import { waitAny } from "capsule:runtime/pending@1.0.0";
+import { now } from "./fresh.js";
 import { turn } from "./language.js";
 import { checkMemory } from "./reserve.js";
 
 const NANOSECONDS = 1e6; // in a millisecond
 const LONGEST_DELAY = 2 ** 31 - 1;
 const GLANCE = 1; // milliseconds between two looks at what the host has ended
+
+const NativePromise = Promise;
+const { withResolvers } = Promise;
 
 const timers = new Map();
 let immediates = [];
@@ -42,7 +46,7 @@ export function setRejectionHandler(handler) {
 
 /** Waits, without blocking other code, until the host has ended the work behind `handle`. */
 export function ended(handle) {
-  const { promise, resolve } = Promise.withResolvers();
+  const { promise, resolve } = withResolvers.call(NativePromise);
   awaited.set(handle, resolve);
   return promise;
 }
@@ -51,10 +55,7 @@ export function ended(handle) {
 export async function settle(promise, what) {
   checkMemory();
   let outcome;
-  Promise.resolve(promise).then(
-    (value) => (outcome = { value }),
-    (error) => (outcome = { error, failed: true }),
-  );
+  observe(promise, (settled) => (outcome = settled));
   for (;;) {
     checkMemory();
     await turn();
@@ -72,6 +73,15 @@ export async function settle(promise, what) {
   }
 }
 
+// Not by `then`: a program may have replaced it.
+async function observe(promise, take) {
+  try {
+    take({ value: await promise });
+  } catch (error) {
+    take({ error, failed: true });
+  }
+}
+
 function wait(what) {
   const next = earliest(false);
   if (!awaited.size && !earliest(true) && !immediates.length) {
@@ -79,7 +89,7 @@ function wait(what) {
       `${what} waits for a promise that nothing can settle any more: no timer, request or task is left`,
     );
   }
-  const left = next ? Math.max(0, next.due - performance.now()) : null;
+  const left = next ? Math.max(0, next.due - now()) : null;
   if (!awaited.size) {
     sleep(Math.ceil(left * NANOSECONDS));
     return;
@@ -99,7 +109,7 @@ function earliest(onlyReferenced) {
 function fireTimer() {
   if (!timers.size) return false;
   const timer = earliest(false);
-  if (timer.due > performance.now()) return false;
+  if (timer.due > now()) return false;
   if (timer.repeat) timer.schedule();
   else timers.delete(timer.id);
   guard(timer.callback, timer.args);
@@ -119,8 +129,8 @@ function fireImmediate() {
 
 // A loop that never gets to wait must still learn what the host has ended.
 function glance() {
-  if (!awaited.size || performance.now() - glanced < GLANCE) return;
-  glanced = performance.now();
+  if (!awaited.size || now() - glanced < GLANCE) return;
+  glanced = now();
   collect(waitAny(0));
 }
 
@@ -159,7 +169,7 @@ class Timeout {
   }
   schedule() {
     this.order = ++sequence;
-    this.due = performance.now() + this.delay;
+    this.due = now() + this.delay;
     timers.set(this.id, this);
   }
   ref() {

@@ -28,7 +28,16 @@ function begin() {
   restartTimers();
 }
 
-export async function load() {
+// What calls an export waits by `then` and for what this makes: both are the promise's own, so that a program that
+// replaced those of all promises does no harm.
+function own(promise) {
+  return defineProperties(promise, { then: { value: then }, constructor: { value: { [Symbol.species]: undefined } } });
+}
+
+const { defineProperties } = Object;
+const { then } = Promise.prototype;
+
+async function loading() {
   begin();
   try {
     if (!isSnapshot) await program.load(require);
@@ -40,7 +49,7 @@ export async function load() {
   }
 }
 
-export async function run(call) {
+async function running(call) {
   begin();
   try {
     return await program.run(call);
@@ -51,9 +60,13 @@ export async function run(call) {
   }
 }
 
-export async function declared() {
+async function listing() {
   begin();
   return JSON.stringify(sdk.declared());
 }
+
+export const load = () => own(loading());
+export const run = (call) => own(running(call));
+export const declared = () => own(listing());
 
 export async function turn() {}

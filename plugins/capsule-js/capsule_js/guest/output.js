@@ -35,8 +35,9 @@ class Output {
   }
 
   writeBytes(bytes) {
+    if (!ArrayBuffer.isView(bytes)) throw new TypeError("only text and bytes can be written");
     this.flush();
-    this.#send(bytes);
+    this.#send(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 
   flush() {

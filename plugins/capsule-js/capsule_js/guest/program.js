@@ -8,6 +8,7 @@ import { checkMemory } from "./reserve.js";
 import { registry } from "./sdk.js";
 
 const evaluate = globalThis.eval;
+const { parse, stringify } = JSON;
 
 /** Evaluates the bundle and waits for its top level. Throws what it throws. */
 export async function load(require) {
@@ -29,7 +30,7 @@ function start(require) {
 export async function run(call) {
   let parsed;
   try {
-    parsed = JSON.parse(call);
+    parsed = parse(call);
   } catch (error) {
     // Python writes NaN and infinities as names, which JSON hasn't.
     return failed({ error_type: "invalid_call", message: `the arguments are not JSON: ${error.message}`, traceback: null });
@@ -55,7 +56,8 @@ export async function run(call) {
 
 async function invoke(fn, args) {
   try {
-    return fn(...args);
+    // Awaited here, since returning a promise would call its `then`, which a program may have replaced.
+    return await fn(...args);
   } catch (error) {
     // Without memory, not even the promise could be rejected.
     checkMemory();
@@ -64,12 +66,12 @@ async function invoke(fn, args) {
 }
 
 function failed(error) {
-  return JSON.stringify({ error });
+  return stringify({ error });
 }
 
 function encode(result) {
   try {
-    return JSON.stringify(result) ?? "null";
+    return stringify(result) ?? "null";
   } catch (error) {
     const obstacle = findObstacle(result, "result", []);
     if (!obstacle) throw error;

@@ -10,8 +10,8 @@ export const MOST = 65536;
 export function randomBytes(count) {
   needHost("a random value");
   const bytes = new Uint8Array(count);
-  for (let at = 0; at < count; at += MOST) {
-    const piece = getRandomBytes(Math.min(MOST, count - at));
+  for (let at = 0; at < bytes.length; at += MOST) {
+    const piece = getRandomBytes(Math.min(MOST, bytes.length - at));
     bytes.set(piece, at);
   }
   return bytes;

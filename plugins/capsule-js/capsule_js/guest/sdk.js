@@ -2,6 +2,7 @@
 
 import { Envelope, TaskError, promised } from "@capsule-run/sdk/envelope.js";
 import { outcome, start as startTask } from "capsule:runtime/tasks@1.0.0";
+import { text } from "./border.js";
 import { position } from "./frames.js";
 import { needHost } from "./fresh.js";
 import { ended } from "./loop.js";
@@ -32,7 +33,7 @@ export { Envelope, TaskError };
 function begin(name, args) {
   needHost(`the task "${name}"`);
   flush();
-  return startTask(name, `{"args":${encode(name, args)},"kwargs":{}}`);
+  return startTask(text(name), `{"args":${encode(name, args)},"kwargs":{}}`);
 }
 
 function encode(name, args) {

@@ -1,6 +1,8 @@
 // Buffer: the well-known package, with the engine's native codecs in its hot paths.
 
 import * as portable from "buffer/index.js";
+import { addNumbers } from "./buffer_numbers.js";
+import { codes, validateNumber, wrongType } from "./validators.js";
 
 const { Buffer, SlowBuffer, kMaxLength, INSPECT_MAX_BYTES } = portable;
 const encoder = new TextEncoder();
@@ -41,9 +43,26 @@ function encode(text, encoding) {
   }
 }
 
+addNumbers(Buffer.prototype);
+
+function noSource(value) {
+  const error = wrongType("first argument", ["string", "Buffer", "ArrayBuffer", "Array"], value);
+  error.message = error.message.replace("or Array.", "or Array or an Array-like Object.");
+  return error;
+}
+
 const from = Buffer.from;
 Buffer.from = function (value, encoding, length) {
-  if (typeof value !== "string") return from.call(Buffer, value, encoding, length);
+  if (typeof value !== "string") {
+    // The package would ask a symbol for its value again and again.
+    if (typeof value !== "object" || value === null) throw noSource(value);
+    try {
+      return from.call(Buffer, value, encoding, length);
+    } catch (error) {
+      throw error instanceof TypeError && error.message.startsWith("The first argument must be") ? noSource(value) : error;
+    }
+  }
+  if (typeof encoding === "string" && encoding !== "" && !Buffer.isEncoding(encoding)) throw new codes.ERR_UNKNOWN_ENCODING(encoding);
   const bytes = encode(value, name(encoding));
   return bytes ? wrap(bytes) : from.call(Buffer, value, encoding);
 };

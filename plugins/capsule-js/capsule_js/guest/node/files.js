@@ -2,10 +2,12 @@
 
 import { denial } from "capsule:runtime/files@1.0.0";
 import { getDirectories } from "wasi:filesystem/preopens@0.2.12";
+import { text, u64 } from "../border.js";
 import { DENIED } from "../failure.js";
 import { needHost } from "../fresh.js";
 import { inOwnNames } from "../names.js";
 import process from "./process.js";
+import { wrongType, wrongValue } from "./validators.js";
 
 const PIECE = 1 << 20; // bytes of one read or write
 
@@ -59,7 +61,7 @@ function denied(reason, syscall, path, destination, change = CHANGES.has(syscall
   const refused = REFUSED.has(reason);
   const define = (value) => Object.defineProperty(error, "message", { value, writable: true, configurable: true, enumerable: false });
   const ask = () => {
-    const why = denial(process.cwd() === "/" ? path : absolute(path), LISTS.has(syscall), change, refused);
+    const why = denial(process.cwd() === "/" ? text(path) : absolute(path), LISTS.has(syscall), change, refused);
     define(typeof why === "string" ? `${message}: ${inOwnNames(why)}` : message);
     return error.message;
   };
@@ -80,22 +82,20 @@ export function attempt(syscall, path, call, destination, change) {
 }
 
 /** An absolute path without `.` and `..`, from what Node's functions accept. */
-export function absolute(path) {
-  let text = path;
+export function absolute(path, argument = "path") {
+  let name = path;
   if (path instanceof URL) {
     if (path.protocol !== "file:") throw Object.assign(new TypeError("The URL must be of scheme file"), { code: "ERR_INVALID_URL_SCHEME" });
-    text = decodeURIComponent(path.pathname);
+    name = decodeURIComponent(path.pathname);
   } else if (path instanceof Uint8Array) {
-    text = Buffer.from(path).toString();
+    name = Buffer.from(path).toString();
   } else if (typeof path !== "string") {
-    const error = new TypeError(`The "path" argument must be of type string or an instance of Buffer or URL. Received ${path}`);
-    throw Object.assign(error, { code: "ERR_INVALID_ARG_TYPE" });
+    throw wrongType(argument, ["string", "Buffer", "URL"], path);
   }
-  if (text.includes("\0")) {
-    throw Object.assign(new TypeError("The path must be a string without null bytes"), { code: "ERR_INVALID_ARG_VALUE" });
-  }
+  if (name.includes("\0")) throw wrongValue(argument, path, "must be a string, Uint8Array, or URL without null bytes");
+  name = text(name);
   const parts = [];
-  for (const part of (text.startsWith("/") ? text : `${process.cwd()}/${text}`).split("/")) {
+  for (const part of (name.startsWith("/") ? name : `${process.cwd()}/${name}`).split("/")) {
     if (part === "..") parts.pop();
     else if (part && part !== ".") parts.push(part);
   }
@@ -117,8 +117,8 @@ function preopens() {
 export const roots = () => preopens().map(({ name }) => name);
 
 /** Where a path lies: `{descriptor, relative, shown}`. Throws EACCES outside all folders of the policy. */
-export function locate(path, syscall, change) {
-  const full = absolute(path);
+export function locate(path, syscall, change, argument) {
+  const full = absolute(path, argument);
   const shown = path instanceof URL || path instanceof Uint8Array ? full : path;
   for (const { descriptor, name } of preopens()) {
     if (full === name) return { descriptor, relative: ".", shown, full };
@@ -188,7 +188,7 @@ export class OpenFile {
   /** Reads into `bytes`, at `position` or where the file stands; gives the count, 0 at the end. */
   read(bytes, position = null) {
     const at = position ?? this.position;
-    const [data] = attempt("read", this.path, () => this.descriptor.read(Math.min(bytes.length, PIECE), at));
+    const [data] = attempt("read", this.path, () => this.descriptor.read(Math.min(bytes.length, PIECE), u64(at)));
     bytes.set(data);
     if (position === null) this.position += data.length;
     return data.length;
@@ -214,7 +214,7 @@ export class OpenFile {
     let at = this.append ? this.size() : (position ?? this.position);
     for (let start = 0; start < bytes.length; ) {
       const piece = bytes.subarray(start, start + PIECE);
-      const count = Number(attempt("write", this.path, () => this.descriptor.write(piece, at)));
+      const count = Number(attempt("write", this.path, () => this.descriptor.write(piece, u64(at))));
       if (!count) throw failure("io", "write", this.path);
       start += count;
       at += count;
@@ -232,7 +232,7 @@ export class OpenFile {
   }
 
   truncate(length) {
-    attempt("ftruncate", this.path, () => this.descriptor.setSize(length));
+    attempt("ftruncate", this.path, () => this.descriptor.setSize(u64(length)));
   }
 
   sync() {
@@ -249,10 +249,16 @@ export class OpenFile {
   }
 }
 
+const LATEST = 2 ** 33; // seconds, the year 2242: as late as file systems have it
+
 function timestamp(time) {
-  const seconds = time instanceof Date ? time.getTime() / 1000 : Number(time);
-  const whole = Math.floor(seconds);
-  return { tag: "timestamp", val: { seconds: whole, nanoseconds: Math.round((seconds - whole) * 1e9) } };
+  const seconds = time instanceof Date ? time.getTime() / 1000 : typeof time === "string" ? Number(time) : time;
+  if (typeof seconds !== "number" || (!Number.isFinite(seconds) && !(time instanceof Date))) {
+    throw wrongType("time", ["Date", "Time in seconds"], time);
+  }
+  // The interface has no times before 1970 and none without end.
+  const whole = Math.min(Math.max(0, Math.floor(seconds) || 0), LATEST);
+  return { tag: "timestamp", val: { seconds: whole, nanoseconds: Math.min(Math.max(0, Math.round((seconds - whole) * 1e9) || 0), 999_999_999) } };
 }
 
 export function stat(path, follow, syscall = follow ? "stat" : "lstat") {
@@ -290,20 +296,20 @@ export const makeFolder = (path) => at("mkdir", path, (folder, name) => folder.c
 export const removeFolder = (path) => at("rmdir", path, (folder, name) => folder.removeDirectoryAt(name));
 export const unlink = (path) => at("unlink", path, (folder, name) => folder.unlinkFileAt(name));
 export const readLink = (path) => at("readlink", path, (folder, name) => folder.readlinkAt(name));
-export const symlink = (target, path) => at("symlink", path, (folder, name) => folder.symlinkAt(target, name));
+export const symlink = (target, path) => at("symlink", path, (folder, name) => folder.symlinkAt(text(target), name));
 
 export function setTimes(path, accessed, modified) {
   at("utime", path, (folder, name) => folder.setTimesAt(FOLLOW, name, timestamp(accessed), timestamp(modified)));
 }
 
 export function rename(from, to) {
-  const source = locate(from, "rename");
-  const target = locate(to, "rename");
+  const source = locate(from, "rename", undefined, "oldPath");
+  const target = locate(to, "rename", undefined, "newPath");
   attempt("rename", source.shown, () => source.descriptor.renameAt(source.relative, target.descriptor, target.relative), target.shown);
 }
 
 export function link(from, to) {
-  const source = locate(from, "link");
-  const target = locate(to, "link");
+  const source = locate(from, "link", undefined, "existingPath");
+  const target = locate(to, "link", undefined, "newPath");
   attempt("link", source.shown, () => source.descriptor.linkAt(STAY, source.relative, target.descriptor, target.relative), target.shown);
 }

@@ -5,13 +5,13 @@ import { Dirent, Stats, constants } from "./fs_stats.js";
 import { ReadStream, WriteStream } from "./fs_streams.js";
 import { Dir, bytesOf, closeSync, encodingOf, existsSync, fstatSync, openSync, readFileSync, readSync, sync, writeSync } from "./fs_sync.js";
 import { unavailable } from "./unavailable.js";
+import { validateFunction, wrongType } from "./validators.js";
 
 function withCallback(work) {
   return (...args) => {
     const callback = args.pop();
-    if (typeof callback !== "function") {
-      throw Object.assign(new TypeError('The "cb" argument must be of type function'), { code: "ERR_INVALID_ARG_TYPE" });
-    }
+    // One that isn't there was taken for another argument.
+    validateFunction(typeof callback === "function" ? callback : undefined, "cb");
     let result;
     try {
       result = work(...args);
@@ -107,7 +107,15 @@ const fs = {
 for (const [name, work] of Object.entries(sync)) {
   fs[`${name}Sync`] = work;
   fs[name] = withCallback(work);
-  if (!/^f[a-z]|^close$|^open$/.test(name) || name === "fchmod") fs.promises[name] ??= async (...args) => work(...args);
+  if (!/^f[a-z]|^close$|^open$/.test(name)) fs.promises[name] ??= async (...args) => work(...args);
+}
+
+// Promises are given a FileHandle where functions with a callback are given a number.
+for (const name of ["readFile", "writeFile", "appendFile"]) {
+  fs.promises[name] = async (path, ...rest) => {
+    if (typeof path === "number") throw wrongType("path", ["string", "Buffer", "URL"], path);
+    return sync[name](path instanceof FileHandle ? path.fd : path, ...rest);
+  };
 }
 
 fs.realpath.native = fs.realpath;

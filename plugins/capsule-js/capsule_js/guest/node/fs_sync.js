@@ -3,6 +3,7 @@
 import { OpenFile, absolute, failure, link, list, locate, makeFolder, readLink, removeFolder, rename, setTimes, stat, symlink, unlink } from "./files.js";
 import { Dirent, MODES, Stats, constants } from "./fs_stats.js";
 import process from "./process.js";
+import { outOfRange, validateInteger, wrongType, wrongValue } from "./validators.js";
 
 const open = new Map();
 
@@ -11,7 +12,11 @@ export const isOpen = (fd) => open.has(fd);
 
 const FIRST = 3; // 0, 1 and 2 are the standard streams
 
+const MOST_FD = 2 ** 31 - 1;
+
 function file(fd, syscall) {
+  if (typeof fd !== "number") throw wrongType("fd", "number", fd);
+  validateInteger(fd, "fd", 0, MOST_FD);
   const found = open.get(fd);
   if (!found) throw failure("bad-descriptor", syscall);
   return found;
@@ -19,11 +24,10 @@ function file(fd, syscall) {
 
 export const encodingOf = (options) => (typeof options === "string" ? options : options?.encoding);
 
-export function bytesOf(data, encoding) {
+export function bytesOf(data, encoding, argument = "data") {
   if (typeof data === "string") return Buffer.from(data, encoding ?? "utf8");
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  const error = new TypeError(`The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView. Received ${data}`);
-  throw Object.assign(error, { code: "ERR_INVALID_ARG_TYPE" });
+  throw wrongType(argument, ["string", "Buffer", "TypedArray", "DataView"], data);
 }
 
 export function openSync(path, flags = "r") {
@@ -67,10 +71,41 @@ function writeFileSync(path, data, options) {
 const appendFileSync = (path, data, options) =>
   writeFileSync(path, data, { flag: "a", ...(typeof options === "string" ? { encoding: options } : options) });
 
-export function readSync(fd, buffer, offset = 0, length, position) {
-  if (typeof offset === "object" && offset !== null) ({ offset = 0, length, position } = offset);
-  const view = new Uint8Array(buffer.buffer, buffer.byteOffset + offset, length ?? buffer.byteLength - offset);
-  return file(fd, "read").read(view, typeof position === "bigint" ? Number(position) : (position ?? null));
+export function readSync(fd, buffer, offset, length, position) {
+  const opened = file(fd, "read");
+  if (!ArrayBuffer.isView(buffer)) throw wrongType("buffer", ["Buffer", "TypedArray", "DataView"], buffer);
+  if (arguments.length <= 3 || (typeof offset === "object" && offset !== null)) {
+    if (offset !== undefined && (typeof offset !== "object" || Array.isArray(offset))) throw wrongType("options", "Object", offset);
+    ({ offset = 0, length = buffer.byteLength - offset, position } = offset ?? {});
+  }
+  offset ??= 0;
+  validateInteger(offset, "offset", 0);
+  const count = length | 0;
+  if (count === 0) return 0;
+  if (!buffer.byteLength) throw wrongValue("buffer", buffer, "is empty and cannot be written");
+  inside(offset, count, buffer.byteLength);
+  const view = new Uint8Array(buffer.buffer, buffer.byteOffset + offset, count);
+  return opened.read(view, place(position, count));
+}
+
+function inside(offset, length, size) {
+  if (offset < 0) throw outOfRange("offset", ">= 0", offset);
+  if (length < 0) throw outOfRange("length", ">= 0", length);
+  if (offset + length > size) throw outOfRange("length", `<= ${size - offset}`, length);
+}
+
+/** Where to read: null is where the file stands. */
+export function place(position, length) {
+  if (position === undefined || position === null) return null;
+  if (typeof position === "bigint") {
+    const last = 2n ** 63n - 1n - BigInt(length);
+    if (position < -1n || position > last) throw outOfRange("position", `>= -1 && <= ${last}`, position);
+  } else if (typeof position === "number") {
+    validateInteger(position, "position", -1);
+  } else {
+    throw wrongType("position", ["integer", "bigint"], position);
+  }
+  return position < 0 ? null : Number(position);
 }
 
 export function writeSync(fd, data, offset, length, position) {
@@ -80,15 +115,28 @@ export function writeSync(fd, data, offset, length, position) {
     bytes = Buffer.from(data, length ?? "utf8");
     position = offset;
   } else {
-    if (typeof offset === "object" && offset !== null) ({ offset, length, position } = offset);
-    bytes = bytesOf(data);
-    bytes = bytes.subarray(offset ?? 0, (offset ?? 0) + (length ?? bytes.length));
+    bytes = bytesOf(data, undefined, "buffer");
+    if (typeof offset === "object") ({ offset = 0, length, position } = offset ?? {});
+    offset ??= 0;
+    validateInteger(offset, "offset", 0);
+    if (typeof length !== "number") length = bytes.length - offset;
+    if (offset > bytes.length) throw outOfRange("offset", `<= ${bytes.length}`, offset);
+    if (length > bytes.length - offset) throw outOfRange("length", `<= ${bytes.length - offset}`, length);
+    if (length < 0) throw outOfRange("length", ">= 0", length);
+    validateInteger(length, "length");
+    bytes = bytes.subarray(offset, offset + length);
   }
   if (target) {
     target.write(bytes);
     return bytes.length;
   }
-  return file(fd, "write").write(bytes, position ?? null);
+  // As in Node: a place that is none is where the file stands.
+  return file(fd, "write").write(bytes, Number.isSafeInteger(position) && position >= 0 ? position : null);
+}
+
+function whole(length = 0) {
+  validateInteger(length, "len");
+  return Math.max(0, length);
 }
 
 function statOf(follow) {
@@ -274,7 +322,7 @@ export const sync = {
   fdatasync: (fd) => file(fd, "fdatasync").sync(),
   fstat: fstatSync,
   fsync: (fd) => file(fd, "fsync").sync(),
-  ftruncate: (fd, length = 0) => file(fd, "ftruncate").truncate(length),
+  ftruncate: (fd, length) => file(fd, "ftruncate").truncate(whole(length)),
   futimes: (fd, accessed, modified) => file(fd, "futime").setTimes(accessed, modified),
   lchown: ignored,
   link,
@@ -292,7 +340,7 @@ export const sync = {
   rmdir: rmdirSync,
   stat: statSync,
   symlink: (target, path) => symlink(String(target), path),
-  truncate: (path, length = 0) => using(path, "r+", (opened) => opened.truncate(length)),
+  truncate: (path, length) => using(path, "r+", (opened) => opened.truncate(whole(length))),
   unlink,
   utimes: setTimes,
   writeFile: writeFileSync,

@@ -9,6 +9,7 @@ export const VERSIONS = { "componentize-js": "0.23.0" };
 export const SOURCE_NAME = "\n//# sourceURL=<input>";
 
 const wait = globalThis.setTimeout;
+const NativePromise = Promise;
 
 /**
  * Ends when no promise job is left to run: the border between two macrotasks.
@@ -17,7 +18,7 @@ const wait = globalThis.setTimeout;
  * wait in this one: it would do so in WASI, where no deadline reaches it.
  */
 export function turn() {
-  return new Promise((resolve) => wait(resolve, 0));
+  return new NativePromise((resolve) => wait(resolve, 0));
 }
 
 // `name@file:line:column`, with `async*` in front where the frame waits for the one above.
