@@ -89,13 +89,14 @@ def test_a_writable_mount_of_what_decides_the_next_run(project, host):
         project.run("import html\ndef main():\n    pass\n", mounts=[f"{host}::/mnt"])
 
 
-@pytest.mark.parametrize("folder", ["node_modules/pkg", "config"])
+@pytest.mark.parametrize("folder", ["node_modules/pkg", "config", "lib", "lib/pkg", "gen"])
 def test_a_typescript_task_that_writes_what_its_build_reads(project, folder):
-    """A package, and the folder of a tsconfig that the project's own extends."""
+    """A package, the folder of a tsconfig that the project's own extends, and where aliases of it lead."""
     project.write("node_modules/pkg/index.js", "export const x = 1;")
     project.write("node_modules/pkg/package.json", '{"name": "pkg", "main": "index.js", "type": "module"}')
-    project.write("config/base.json", "{}")
-    project.write("tsconfig.json", '{"extends": "./config/base.json"}')
+    project.write("config/base.json", '{"compilerOptions": {"baseUrl": "../lib"}}')
+    options = '{"paths": {"pkg": ["../gen/any", "../node_modules/pkg"]}}'
+    project.write("tsconfig.json", f'{{"extends": "./config/base", "compilerOptions": {options}}}')
     source = """
         import {{ task }} from "@capsule-run/sdk";
         import {{ x }} from "pkg";

@@ -116,14 +116,15 @@ def extended(configs: Iterable[str]) -> Iterator[str]:
             continue
         for match in _EXTENDS.finditer(text):
             for quoted in _QUOTED.finditer(match[1]):
-                for path in _candidates(config, quoted[1]):
+                for path in candidates(config, quoted[1]):
                     if path not in seen:
                         seen.add(path)
                         waiting.append(path)
                         yield path
 
 
-def _candidates(config: Path, extended: str) -> Iterator[str]:
+def candidates(config: Path, extended: str) -> Iterator[str]:
+    """The paths that the ``extends`` of a configuration may mean, in the order in which they are tried."""
     if "\0" in extended:
         return
     starts = [config.parent]

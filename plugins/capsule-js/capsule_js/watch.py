@@ -20,6 +20,7 @@ from typing import Any
 from capsule.frontend.inputs import LARGEST_SOURCE, InputError, read_input
 from capsule.frontend.kept import read_kept, write_kept
 from capsule.frontend.tracking import Lookups, PlaceState
+from capsule_js.aliases import alias_places
 from capsule_js.bundle import Bundle
 from capsule_js.surroundings import CONFIGS, extended
 
@@ -133,6 +134,9 @@ def watch(bundle: Bundle, root: Path, started: int) -> Watch | None:
         if modules.is_dir():
             files.update((str(modules / name), None) for name in _INSTALL_STATES)
         folders.update((str(place), (0, "")) for place in (modules, *(modules / scope for scope in scopes)))
+    for place in alias_places(_own_folders(bundle.own, root), bundle.imports):
+        files[place] = None
+        folders[os.path.dirname(place)] = (0, "")  # noqa: PTH120
     for path in extended(path for path in list(files) if path.endswith(("tsconfig.json", "jsconfig.json"))):
         files[path] = None
     limit = started - _CLOCK_STEP
@@ -215,6 +219,10 @@ def _folders(own: Iterable[str], root: Path) -> list[Path]:
                 break
             folders[folder] = None
     return list(folders)
+
+
+def _own_folders(own: Iterable[str], root: Path) -> set[Path]:
+    return {Path(_absolute(root, name)).parent for name in own}
 
 
 def _package_configs(packages: Iterable[str], root: Path) -> Iterator[str]:
