@@ -243,6 +243,21 @@ def test_build_takes_several_files(built, project, cli):
     ]
 
 
+def test_verbose_says_which_imports_fail_if_they_are_reached_also_when_nothing_is_built(project, cli):
+    project.write("driver.js", 'module.exports = () => require("pg-native");\n')
+    project.write("main.ts", 'import driver from "./driver";\nexport const main = () => typeof driver;\n')
+    said = "Cannot find module 'pg-native'"
+    note = f"note: driver.js: require of 'pg-native' fails when it is reached: {said}\n"
+    assert cli("build", "main.ts").stderr.count("note:") == 0
+    assert note in cli("build", "main.ts", "-v").stderr
+    project.write("capsule.toml", '[workspace]\nmembers = ["*.ts"]\n')
+    assert note not in cli("build").stderr
+    done = cli("build", "--verbose", "--json")
+    assert note in done.stderr
+    assert "note" not in done.stdout
+    assert cli("run", "main.ts").stdout == "function\n"
+
+
 @pytest.mark.parametrize("where", ["file", "symlink", "dangling"])
 def test_a_capsule_folder_that_is_something_else_is_left_alone(project, cli, tmp_path, where):
     project.write("main.py", "def main():\n    return 1\n")

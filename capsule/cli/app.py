@@ -236,6 +236,14 @@ def build(
         tuple[Path, ...],
         Parameter(negative=(), help="With --export: sign with this private key. Repeatable."),
     ] = (),
+    verbose: Annotated[
+        bool,
+        Parameter(
+            name=["--verbose", "-v"],
+            negative=(),
+            help="Say what may be worth knowing, such as imports that fail if they are reached.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Builds artifacts ahead of time, for a file or for every member of a workspace.
@@ -246,7 +254,7 @@ def build(
     from capsule.cli.common.building import BuildOptions
 
     options = BuildOptions(
-        *(export, snapshot, typecheck, json, jobs, affected, since, check, explain, watch), sign=sign
+        *(export, snapshot, typecheck, json, jobs, affected, since, check, explain, watch, verbose), sign=sign
     )
     return build_command(files, options)
 

@@ -15,7 +15,7 @@ from capsule.cli.common.building import BuildOptions, finish_artifact, finish_fo
 from capsule.cli.common.exits import EXIT_BUILD_FAILED, EXIT_OK
 from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
-from capsule.cli.common.render import type_row, write_error, write_line
+from capsule.cli.common.render import type_row, write_error, write_line, write_notes
 from capsule.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class _Built:
     seconds: float
     hit: bool
     types: tuple[Diagnostic, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def build_command(files: tuple[Path, ...], options: BuildOptions) -> int:
@@ -57,6 +58,7 @@ def build_command(files: tuple[Path, ...], options: BuildOptions) -> int:
             typecheck=options.typecheck,
             keys=signing_keys(options),
             as_json=options.json,
+            verbose=options.verbose,
         )
     if options.affected:
         from capsule.cli.affected import only_affected
@@ -85,6 +87,7 @@ def build_selection(selection: Selection, options: BuildOptions) -> int:
         snapshot=options.snapshot,
         finish=finish_for(options),
         as_json=options.json,
+        verbose=options.verbose,
     )
 
 
@@ -113,6 +116,7 @@ def build_files(
     typecheck: bool,
     keys: tuple[SigningKey, ...] = (),
     as_json: bool,
+    verbose: bool = False,
 ) -> int:
     """Builds each file and says what came of it. Returns the exit code; raises `CapsuleError`."""
     from capsule.frontend.manager import plugins
@@ -130,6 +134,8 @@ def build_files(
             work = partial(_build, project, progress, snapshot=snapshot, finish=finish)
             built = interruptibly(work)
         _report(built, as_json=as_json)
+        if verbose:
+            write_notes(built.notes)
         if built.types:
             code = EXIT_BUILD_FAILED
     return code
@@ -145,7 +151,8 @@ def _build(project: Project, progress: Progress, *, snapshot: bool, finish: Fini
     # Compiling for this machine is what the first run would wait for.
     load(built.artifact, built.engine, name=project.source.name, progress=progress)
     exported, types = finish(planned, built)
-    return _Built(planned.source.name, exported or built.path, built.seconds, built.hit, types)
+    notes = planned.inputs.notes
+    return _Built(planned.source.name, exported or built.path, built.seconds, built.hit, types, notes)
 
 
 def _report(built: _Built, *, as_json: bool) -> None:

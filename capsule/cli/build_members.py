@@ -13,12 +13,12 @@ from capsule.cli.common.building import job_count
 from capsule.cli.common.exits import EXIT_BUILD_FAILED, EXIT_OK
 from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress, Tally
-from capsule.cli.common.render import write_columns, write_line, write_warning
+from capsule.cli.common.render import write_columns, write_line, write_notes, write_warning
 from capsule.cli.common.results import result_row, write_problems
 from capsule.errors import UsageError
 
 if TYPE_CHECKING:
-    from capsule.workspace.builder import Finish, Result
+    from capsule.workspace.builder import Finish, Prospect, Result
     from capsule.workspace.members import Member
     from capsule.workspace.selection import Selection
 
@@ -27,16 +27,34 @@ _HEAD = ("MEMBER", "LANGUAGE", "STATE", "TIME", "SIZE", "ARTIFACT")
 
 
 def build_members(
-    selection: Selection, *, jobs: int | None, snapshot: bool, finish: Finish | None, as_json: bool
+    selection: Selection,
+    *,
+    jobs: int | None,
+    snapshot: bool,
+    finish: Finish | None,
+    as_json: bool,
+    verbose: bool = False,
 ) -> int:
     """Builds all members and reports. Returns the exit code: 3 when one of them failed."""
     from capsule.frontend.manager import plugins
     from capsule.workspace.builder import Builder
 
     started = time.monotonic()
+    notes: dict[str, tuple[str, ...]] = {}
+
+    def seen(member: Member, prospect: Prospect) -> None:
+        notes[member.name] = prospect.planned.inputs.notes
+
     with Progress() as progress:
         tally = Tally(len(selection.members), progress)
-        builder = Builder(plugins(), selection.settings, snapshot=snapshot, finish=finish, progress=tally)
+        builder = Builder(
+            plugins(),
+            selection.settings,
+            snapshot=snapshot,
+            finish=finish,
+            seen=seen if verbose else None,
+            progress=tally,
+        )
 
         def work() -> list[Result]:
             done = []
@@ -57,6 +75,8 @@ def build_members(
         _write_summary(results, seconds)
         _write_not_kept(results)
         write_problems(results)
+    # Members that share a module share its notes.
+    write_notes(dict.fromkeys(note for name in sorted(notes) for note in notes[name]))
     failed = any(result.state == "failed" or result.types for result in results)
     return EXIT_BUILD_FAILED if failed else EXIT_OK
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from capsule.cli.common.building import BuildOptions, finish_for, job_count
 from capsule.cli.common.interruptible import interruptibly
 from capsule.cli.common.progress import Progress
-from capsule.cli.common.render import write_error
+from capsule.cli.common.render import write_error, write_notes
 from capsule.cli.common.results import write_result
 from capsule.errors import CapsuleError
 from capsule.frontend.manager import plugins
@@ -28,9 +28,11 @@ def watch_builds(files: tuple[Path, ...], options: BuildOptions) -> int:
         states = {member: settings_states(member.source, member.root) for member in selection.members}
         due = [member for member in selection.members if not _holds(interests.get(member))]
         interests = {member: None if member in due else interests[member] for member in selection.members}
+        notes: list[str] = []
 
         def seen(member: Member, prospect: Prospect) -> None:
             interests[member] = interest_in(prospect, states[member])  # noqa: B023
+            notes.extend(prospect.planned.inputs.notes)  # noqa: B023
 
         with Progress(quiet=options.json) as progress:
             builder = Builder(
@@ -48,6 +50,8 @@ def watch_builds(files: tuple[Path, ...], options: BuildOptions) -> int:
             if told or not failure or failures.get(result.member) != failure:
                 write_result(result, as_json=options.json)
             failures[result.member] = failure
+        if options.verbose:
+            write_notes(dict.fromkeys(notes))
         selection, told = _next(saves, interests, selection, files, here)
 
 

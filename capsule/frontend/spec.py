@@ -115,12 +115,14 @@ class Inputs:
     ``files`` maps paths relative to the project root (forward slashes) to their content: what is
     hashed is what `discover` and `compile` get, so a file that changes in between can't slip through.
     ``digests`` names inputs that are too big to carry (a folder of packages) by a digest of their content.
-    ``toolchain`` maps tools to versions.
+    ``toolchain`` maps tools to versions. ``notes`` decide nothing: a line for each thing that the author may
+    want to know, which ``capsule build --verbose`` shows.
     """
 
     files: Mapping[str, bytes]
     digests: Mapping[str, str] = field(default_factory=dict)
     toolchain: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 JsonType = Literal["array", "boolean", "integer", "null", "number", "object", "string"]

@@ -34,6 +34,7 @@ class BuildOptions:
     check: bool = False
     explain: bool = False
     watch: bool = False
+    verbose: bool = False
     sign: tuple[Path, ...] = ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from capsule.terminal import block, escape, paragraph, safe, without_message, write
@@ -59,6 +59,12 @@ def write_line(text: str) -> None:
 def write_warning(message: str) -> None:
     """A warning on stderr."""
     write(sys.stderr, f"{_painted('warning:', _YELLOW)} {paragraph(message)}\n")
+
+
+def write_notes(notes: Iterable[str]) -> None:
+    """What may be worth knowing, a line each, on stderr."""
+    for note in notes:
+        write(sys.stderr, f"{_painted('note:', _DIM)} {paragraph(note)}\n")
 
 
 def write_columns(rows: Sequence[Sequence[str]]) -> None:

@@ -87,6 +87,7 @@ class JavaScriptFrontend:
             own={name: content_digest(content) for name, content in bundle.own.items()},
             kept=bundle.kept,
             packages_with_tasks=bundle.packages_with_tasks,
+            notes=bundle.notes,
             watch=watch(bundle, source.root, started),
         )
         if record.watch is not None:
@@ -208,6 +209,7 @@ class JavaScriptFrontend:
             files=files,
             digests={_BUNDLE: record.bundle, _MODULES: json.dumps(modules)},
             toolchain=self.toolchain(source),
+            notes=record.notes,
         )
 
     def _program(self, source: Source, inputs: Inputs, host: Host) -> Program:

@@ -53,13 +53,23 @@ class Surroundings:
         if specifier.startswith((".", "/")):
             self._check_place(os.path.normpath(importer / specifier))
             return
+        package = self.installed(specifier, importer)
+        if package is not None:
+            self._check_place(str(package))
+            rest = "/".join(specifier.split("/")[1 + specifier.startswith("@") :])
+            self._check_place(os.path.normpath(package / rest))
+
+    @staticmethod
+    def installed(specifier: str, importer: Path) -> Path | None:
+        """The folder of the package that an import means; None for a path, and for one that isn't there."""
+        if specifier.startswith((".", "/")):
+            return None
         name = "/".join(specifier.split("/")[: 1 + specifier.startswith("@")])
         for folder in (importer, *importer.parents):
             package = f"{folder}/node_modules/{name}"
             if os.path.isdir(package):  # noqa: PTH112
-                self._check_place(package)
-                self._check_place(os.path.normpath(f"{folder}/node_modules/{specifier}"))
-                return
+                return Path(package)
+        return None
 
     def _check_place(self, path: str) -> None:
         self.check(Path(path) if os.path.isdir(path) else Path(path).parent)  # noqa: PTH112

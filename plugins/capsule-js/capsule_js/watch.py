@@ -79,13 +79,14 @@ class Watch:
 class Record:
     """A bundle that was made: the digests of the project's files and of the bundle, and what to watch.
 
-    Without a ``watch``, nobody can tell later whether it still holds.
+    ``notes`` are the bundle's. Without a ``watch``, nobody can tell later whether it still holds.
     """
 
     bundle: str
     own: dict[str, str]
     kept: tuple[str, ...]
     packages_with_tasks: tuple[str, ...]
+    notes: tuple[str, ...]
     watch: Watch | None
 
     def unchanged(self, root: Path) -> dict[str, bytes] | None:
@@ -139,6 +140,9 @@ def watch(bundle: Bundle, root: Path, started: int) -> Watch | None:
         folders[os.path.dirname(place)] = (0, "")  # noqa: PTH120
     for path in extended(path for path in list(files) if path.endswith(("tsconfig.json", "jsconfig.json"))):
         files[path] = None
+    for name in bundle.absent:
+        place = Path(_absolute(root, name))
+        folders.update((str(folder), (0, "")) for folder in (place, place.parent))
     limit = started - _CLOCK_STEP
     for path in files:
         facts = files[path] = _facts(path)
@@ -162,6 +166,7 @@ def load(file: Path) -> Record | None:
             own=value["own"],
             kept=tuple(value["kept"]),
             packages_with_tasks=tuple(value["packages_with_tasks"]),
+            notes=tuple(value["notes"]),
             watch=Watch(
                 {path: None if facts is None else tuple(facts) for path, facts in state["files"].items()},
                 {path: (facts[0], facts[1]) for path, facts in state["folders"].items()},

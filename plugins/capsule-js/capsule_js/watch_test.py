@@ -13,7 +13,8 @@ from capsule_js.bundle import Esbuild, make_bundle
 from capsule_js.watch import Record, Watch, content_digest, load, save, watch
 
 FILES = {
-    "main.ts": 'import { a } from "./lib"; import p from "p"; import q from "@s/q"; console.log(a, p, q);',
+    "main.ts": 'import { a } from "./lib"; import p from "p"; import q from "@s/q"; console.log(a, p, q);'
+    'export const later = () => [require("none"), require("./parts/later"), require("node:none")];',
     "lib/index.ts": "export const a = 1;",
     "tsconfig.json": '{"extends": "./base"}',
     "base.json": "{}",
@@ -48,7 +49,7 @@ def noted(esbuild: Esbuild, tmp_path: Path) -> Record:
     own = {name: content_digest(content) for name, content in bundle.own.items()}
     state = watch(bundle, tmp_path, started)
     assert state is not None
-    return Record(content_digest(bundle.text.encode()), own, bundle.kept, (), state)
+    return Record(content_digest(bundle.text.encode()), own, bundle.kept, (), bundle.notes, state)
 
 
 def test_what_has_not_changed_still_holds(noted: Record, tmp_path: Path) -> None:
@@ -77,6 +78,8 @@ CHANGES = {
     "a new jsconfig.json": change("lib/jsconfig.json", "{}"),
     "a new node_modules further in": change("lib/node_modules/x/index.js"),
     "a package that is new": change("node_modules/z/index.js"),
+    "a package that was missed": change("node_modules/none/index.js"),
+    "a file that was missed": change("parts/later.ts"),
     "a package that is gone": lambda root: (root / "node_modules/@s/q").rename(root / "node_modules/@s/r"),
     "an installation": change("node_modules/.package-lock.json", '{"a": 1}'),
 }

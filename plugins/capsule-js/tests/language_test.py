@@ -36,7 +36,7 @@ def in_a_sandbox(program: str, engine: str, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("program", ["parameters.mjs", "names/index.mjs"])
+@pytest.mark.parametrize("program", ["parameters.mjs", "names/index.mjs", "imports/index.mjs"])
 def test_the_language_is_nodes(program: str, engine: str, tmp_path: Path) -> None:
     ours, nodes = in_a_sandbox(program, engine, tmp_path), in_node(PROGRAMS / program)
     assert len(nodes) > 15

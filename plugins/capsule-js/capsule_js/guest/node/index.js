@@ -13,6 +13,7 @@ import events from "./events.js";
 import fs from "./fs.js";
 import http from "./http.js";
 import https from "./https.js";
+import { importMeta } from "./import_meta.js";
 import os from "./os.js";
 import path from "./path.js";
 import punycode from "./punycode.js";
@@ -102,13 +103,24 @@ table.module = {
 };
 
 Object.defineProperty(globalThis, "__capsule_builtins", { value: table });
+Object.defineProperty(globalThis, "__capsule_import_meta", { value: importMeta(table.module.isBuiltin) });
+
+const unknownBuiltin = (name) => Object.assign(new Error(`No such built-in module: ${name}`), { code: "ERR_UNKNOWN_BUILTIN_MODULE" });
 
 /** The `require` of bundles: what the bundler could not resolve beforehand. */
 export function require(specifier) {
   const name = String(specifier).replace(/^node:/, "");
   if (Object.hasOwn(table, name)) return table[name];
+  if (String(specifier).startsWith("node:")) throw unknownBuiltin(specifier);
   const why = "the bundle holds what the program imports by a literal name";
   throw Object.assign(new Error(`Cannot find module '${specifier}': ${why}`), { code: "MODULE_NOT_FOUND" });
 }
-require.resolve = (specifier) => specifier;
+require.resolve = (specifier) => {
+  const text = String(specifier);
+  // The bundler marks what it didn't find.
+  const name = text.replace(/^capsule-absent:/, "");
+  if (name !== text) throw Object.assign(new Error(`Cannot find module '${name}'`), { code: "MODULE_NOT_FOUND" });
+  if (text.startsWith("node:") && !table.module.isBuiltin(text)) throw unknownBuiltin(text);
+  return text;
+};
 require.cache = {};
