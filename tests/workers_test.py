@@ -16,7 +16,7 @@ import pytest
 
 from capsule import CapsuleError, run, run_sync
 from capsule.workers import pool as pools
-from capsule.workers.pool import MOST_IDLE, pool
+from capsule.workers.pool import MOST_ALIKE, MOST_IDLE, pool
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -322,6 +322,17 @@ def test_idle_workers_are_few(busy):
         return await asyncio.gather(*(run(busy) for _ in range(60)))
 
     asyncio.run(many())
+    wait_until(lambda: len(workers()) <= MOST_ALIKE)
+
+
+@linux
+def test_idle_workers_of_many_programs_are_few_together(project):
+    async def many():
+        files = [project.write(f"p{each}.py", f"def main(): return {each}") for each in range(MOST_IDLE + 4)]
+        return await asyncio.gather(*map(run, files))
+
+    outcomes = asyncio.run(many())
+    assert [outcome.result for outcome in outcomes] == list(range(MOST_IDLE + 4))
     wait_until(lambda: len(workers()) <= MOST_IDLE)
 
 

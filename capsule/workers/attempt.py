@@ -84,15 +84,17 @@ class ProcessAttempt:
         workers = pool()
         workers.begin(self)
         try:
-            wanted = _likeness(assignment)
+            wanted, program = _likeness(assignment), _program_of(assignment)
             try:
-                worker = workers.acquire(assignment.loaded.code, assignment.preopens, wanted)
+                worker = workers.acquire(assignment.loaded.code, program, assignment.preopens, wanted)
             except CapsuleError as error:
                 self._report(result_of(broken(str(error)), 0), False)
                 return True
             result, alive = self._hold(worker, assignment, services, capture, wanted)
-            if alive:
+            if alive and program is not None:
                 workers.release(worker)
+            elif alive:
+                workers.discard(worker)
             self._report(result, False)
             workers.trim()
         finally:
@@ -305,6 +307,14 @@ def _likeness(assignment: Assignment) -> object | None:
         assignment.preopens,
         tuple(sorted(assignment.environment.items())),
     )
+
+
+def _program_of(assignment: Assignment) -> int | None:
+    """What `Kind.program` is; None for what an engine is asked without one, which may be about any."""
+    program = assignment.loaded.program
+    if program is not None:
+        return _number_of(program)
+    return 0 if assignment.export is None else None
 
 
 def _number_of(program: ProgramTable) -> int:

@@ -1,7 +1,7 @@
 """The workers of this process: which are there, which are idle, and which one an attempt gets.
 
-Workers are kept by kind: compiled code and folders are what one is confined to, for good. The number of
-workers is that of live sandboxes, which the scheduler bounds, and a few that idle for some seconds.
+Workers are kept by kind: compiled code, folders and a program are what one is confined to, for good. The
+number of workers is that of live sandboxes, which the scheduler bounds, and a few that idle for some seconds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -30,8 +31,12 @@ KEEP_SECONDS = 5.0
 
 PROCESSORS = max(2, os.cpu_count() or 1)
 
-MOST_IDLE = 2 * PROCESSORS
-"""Idle workers, those that prepare a sandbox included."""
+MOST_ALIKE = 2 * PROCESSORS
+"""Idle workers of one kind, those that prepare a sandbox included."""
+
+MOST_IDLE = max(16, MOST_ALIKE)
+"""Idle workers together. One with a sandbox that is ready has some 7 MB of its own; starting one takes longer
+than all else of a small run."""
 
 MOST_FOLDERS = MOST_DESCRIPTORS - 2
 
@@ -43,10 +48,15 @@ Folders = tuple[tuple[int, int, bool], ...]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a worker is confined to: code, and folders by device, inode and whether they can be written."""
+    """What a worker is confined to: code, and folders by device, inode and whether they can be written.
+
+    ``program`` is a number for what an engine runs, 0 for a component that is a program of its own. A sandbox
+    that was broken out of may have changed its worker, which therefore meets no other program.
+    """
 
     code: str
     folders: Folders
+    program: int = 0
 
 
 @dataclass(slots=True)
@@ -74,9 +84,12 @@ class Pool:
         self._sweep: threading.Timer | None = None
         self._active: set[Stoppable] = set()
 
-    def acquire(self, code: Code, preopens: Sequence[Preopen], wanted: object | None) -> WorkerProcess:
+    def acquire(
+        self, code: Code, program: int | None, preopens: Sequence[Preopen], wanted: object | None
+    ) -> WorkerProcess:
         """A worker for one attempt: best one that has a sandbox like ``wanted`` ready.
 
+        ``program`` is that of `Kind`; None asks for a worker that nobody had, and that is not to be released.
         Raises `SpawnError`, and `PolicyError` for a folder that isn't one any more.
         """
         if len(preopens) > MOST_FOLDERS:
@@ -85,9 +98,11 @@ class Pool:
             folders = [(stack.enter_context(held(each.host)), each.writable) for each in preopens]
             facts = [(os.fstat(descriptor), writable) for descriptor, writable in folders]
             kind = Kind(
-                _identity(code), tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts)
+                _identity(code),
+                tuple((stat.st_dev, stat.st_ino, writable) for stat, writable in facts),
+                program or 0,
             )
-            worker = self._take(kind, wanted)
+            worker = None if program is None else self._take(kind, wanted)
             if worker is None:
                 worker = self._spawn(code, kind, folders)
             return worker
@@ -101,9 +116,15 @@ class Pool:
 
     def trim(self) -> None:
         """Ends workers that are too many."""
+        surplus: list[_Idle] = []
+        kept: list[_Idle] = []
         with self._lock:
-            surplus = self._idle[: max(0, len(self._idle) - MOST_IDLE)]
-            del self._idle[: len(surplus)]
+            alike: Counter[Kind] = Counter()
+            for each in reversed(self._idle):
+                alike[each.kind] += 1
+                few = alike[each.kind] <= MOST_ALIKE and len(kept) < MOST_IDLE
+                (kept if few else surplus).append(each)
+            self._idle = kept[::-1]
         for idle in surplus:
             self.discard(idle.worker)
 
@@ -246,7 +267,7 @@ def _choose(fitting: Sequence[_Idle], wanted: object | None) -> _Idle | None:
             return each
     if len(alike) >= PROCESSORS:
         return alike[-1]  # it was the first to begin, and starting one more would take no less
-    if len(fitting) >= MOST_IDLE:
+    if len(fitting) >= MOST_ALIKE:
         ready = [each for each in fitting if each.worker.ready]
         return ready[-1] if ready else None
     return None

@@ -351,6 +351,19 @@ def test_a_worker_has_the_compiled_code_of_its_own_engine_only(attack, component
     assert all(len(files) == 1 for files in mapped), mapped
 
 
+@linux
+def test_a_worker_meets_one_program_only(attack):
+    """One that was taken over may not wait for the next program, nor for the source that is compiled next."""
+    assert attack("return 1").result == 1
+    [first] = pool().idle
+    assert attack("return 2").result == 2
+    second, *others = [each for each in pool().idle if each is not first]
+    assert not others, "what compiled a source waits for others"
+    assert [len(each._programs) for each in (first, second)] == [1, 1]
+    assert attack("return 1").result == 1
+    assert {each.pid for each in pool().idle} == {first.pid, second.pid}, "nobody asked for a third"
+
+
 def mapped_code(process):
     """The files of compiled code in a process's memory, by device and inode."""
     lines = Path(f"/proc/{process}/maps").read_text().splitlines()
