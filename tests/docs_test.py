@@ -39,6 +39,11 @@ def test_links_lead_somewhere(page):
             assert anchor in _anchors(linked.read_text()), target
 
 
+def test_no_page_has_what_a_merge_left():
+    marks = re.compile(r"^(<{7}|={7}|>{7})(\s|$)", re.MULTILINE)
+    assert [page.name for page in PAGES if marks.search(page.read_text())] == []
+
+
 def test_no_page_tells_anybody_to_install_what_is_not_there():
     """There is no release: `capsule-run` on PyPI is another project's, and the SDK is not on npm."""
     ours = re.compile(r"install\b[^`]*\s[\"']?(capsule-(run|cache|python|js|c|wat)\b|@capsule-run/)")
