@@ -14,14 +14,31 @@ if TYPE_CHECKING:
     from capsule.errors import BuildError, CapsuleError
     from capsule.sdk.outcome import Envelope, TaskError
     from capsule.sdk.task import task
+    from capsule.sessions.session import Session, SyncSession
+    from capsule.sessions.turn import Turn
 
-__all__ = ["BuildError", "CapsuleError", "Envelope", "TaskError", "http", "run", "run_sync", "task"]
+__all__ = [
+    "BuildError",
+    "CapsuleError",
+    "Envelope",
+    "Session",
+    "SyncSession",
+    "TaskError",
+    "Turn",
+    "http",
+    "run",
+    "run_sync",
+    "task",
+]
 
 _HOMES = {
     "BuildError": "capsule.errors",
     "CapsuleError": "capsule.errors",
     "Envelope": "capsule.sdk.outcome",
+    "Session": "capsule.sessions.session",
+    "SyncSession": "capsule.sessions.session",
     "TaskError": "capsule.sdk.outcome",
+    "Turn": "capsule.sessions.turn",
     "run": "capsule.api",
     "run_sync": "capsule.api",
     "task": "capsule.sdk.task",

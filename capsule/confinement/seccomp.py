@@ -53,6 +53,9 @@ AF_UNIX: Final = 1
 SOCK_STREAM: Final = 1
 SOCK_TYPE: Final = 0xF
 """The bits of a type that are not flags."""
+FORK: Final = 0x1200000 | 17
+"""The flags of the C library's ``fork``: two about thread ids, and SIGCHLD."""
+PR_SET_PDEATHSIG: Final = 1
 PR_SET_NAME: Final = 15
 PR_GET_NAME: Final = 16
 
@@ -134,6 +137,13 @@ AARCH64: Final = Machine(
 )  # fmt: skip
 
 
+FORKING: Final = {
+    X86_64.architecture: {"wait4": 61, "recvmsg": 47},
+    AARCH64.architecture: {"wait4": 260, "recvmsg": 212},
+}
+"""What a process that makes copies of itself needs besides."""
+
+
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
@@ -156,16 +166,17 @@ def available() -> bool:
     )
 
 
-def restrict() -> bool:
+def restrict(*, forks: bool = False) -> bool:
     """Leaves this thread and those that it starts the listed system calls, for ever.
 
-    Needs no-new-privileges. Returns False where that isn't available. Raises `OSError` when the
-    kernel does not take the filter.
+    With ``forks`` the process may make plain copies of itself, wait for them, say that it ends with its
+    parent, and take descriptors over its channel. Needs no-new-privileges. Returns False where that isn't
+    available. Raises `OSError` when the kernel does not take the filter.
     """
     here = machine()
     if here is None or not available():
         return False
-    install(_filter(here, os.getpid()))
+    install(_filter(here, os.getpid(), forks=forks))
     return True
 
 
@@ -178,7 +189,7 @@ def install(code: bytes) -> None:
         raise OSError(number, f"seccomp: {os.strerror(number)}")
 
 
-def _filter(here: Machine, process: int) -> bytes:
+def _filter(here: Machine, process: int, *, forks: bool = False) -> bytes:
     """The filter as classic BPF."""
     missing = step(RETURN, REFUSE | errno.ENOSYS)
     code = [
@@ -189,9 +200,13 @@ def _filter(here: Machine, process: int) -> bytes:
     ]
     if here is X86_64:
         code += [step(JUMP_IF_AT_LEAST, X32, 0, 1), step(RETURN, REFUSE | errno.EPERM)]
-    for number in (*here.allowed.values(), *EVERYWHERE.values()):
+    copying = FORKING[here.architecture].values() if forks else ()
+    for number in (*here.allowed.values(), *EVERYWHERE.values(), *copying):
         code += [step(JUMP_IF_EQUAL, number, 0, 1), step(RETURN, ALLOW)]
     checks = _checks(process)
+    if forks:
+        checks["clone"] = [*_one_of(0, [FORK]), *checks["clone"]]
+        checks["prctl"] = _one_of(0, [PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG])
     for name, number in here.examined.items():
         check = [*checks[name], step(RETURN, REFUSE | errno.EPERM)]
         code += [step(JUMP_IF_EQUAL, number, 0, len(check)), *check]

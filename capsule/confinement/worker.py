@@ -17,6 +17,7 @@ from capsule.confinement import landlock, mounts, namespaces, seccomp
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_GET_PDEATHSIG: Final = 2
+PR_SET_CHILD_SUBREAPER: Final = 36
 SIGKILL: Final = 9
 
 OPEN_FILES: Final = 1024
@@ -69,10 +70,21 @@ def drop_privileges() -> None:
         ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def confine(folders: Sequence[tuple[int, bool]]) -> None:
+def adopt_orphans() -> bool:
+    """Makes this process the parent of its children's children, once their parents have ended.
+
+    Returns False where the system has no such thing.
+    """
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def confine(folders: Sequence[tuple[int, bool]], *, forks: bool = False) -> None:
     """Leaves this process the folders (descriptors, and whether they may be written), and no others.
 
-    Call it while there is one thread. Raises `OSError` when the system has a means and refuses it.
+    With ``forks`` it may make copies of itself, which are confined as it is. Call it while there is one
+    thread. Raises `OSError` when the system has a means and refuses it.
     """
     drop_privileges()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -84,7 +96,7 @@ def confine(folders: Sequence[tuple[int, bool]]) -> None:
         Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
     _seclude(folders)
     landlock.restrict(folders)
-    seccomp.restrict()
+    seccomp.restrict(forks=forks)
 
 
 def _seclude(folders: Sequence[tuple[int, bool]]) -> None:

@@ -16,7 +16,9 @@ from capsule.workers.isolation import Isolation
 if TYPE_CHECKING:
     from capsule.events import Sink
     from capsule.policy.limits import Limits
+    from capsule.runtime.attempt import MakeAttempt
     from capsule.runtime.execution import Execution
+    from capsule.runtime.preopens import Preopen
 
 _told: set[Path] = set()
 _said: set[tuple[Path, str]] = set()
@@ -39,6 +41,8 @@ def start(
     sinks: Iterable[Sink] = (),
     ahead: bool = False,
     isolation: Isolation = "process",
+    folders: Iterable[Preopen] = (),
+    makes: MakeAttempt | None = None,
     begun: Callable[[Execution], None] | None = None,
     here: bool = False,
     on_problem: Callable[[str], None],
@@ -46,6 +50,7 @@ def start(
     """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
     ``isolation`` says where its sandboxes are, ``mount_label`` what errors call a mount.
 
+    ``folders`` are further ones for every task, ``makes`` makes the attempts, in the place of ``isolation``.
     ``begun`` and ``here`` are those of `capsule.runtime.run.Run.start`.
     Raises `CapsuleError` when it can't be started at all.
     """
@@ -71,12 +76,15 @@ def start(
         limits=ceilings,
         protected=protected,
         environment=environment(project.root, env_file).select,
-        mounts=tuple(mount_preopens([parse_mount(text, cwd, mount_label) for text in mounts], protected)),
+        mounts=(
+            *mount_preopens([parse_mount(text, cwd, mount_label) for text in mounts], protected),
+            *folders,
+        ),
         sinks=tuple(sinks),
         journal=journal(prepared.recorded_in or project, on_problem).record,
         secrets=project.config.secrets,
         ahead=ahead,
-        attempts=attempts(isolation),
+        attempts=makes or attempts(isolation),
         tell=partial(_tell_once, project.root, on_problem),
     )
     return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)

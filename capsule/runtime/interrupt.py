@@ -101,6 +101,8 @@ class EpochClock:
         self._running = False
         self._ending = False
         self._ticks = 0
+        self._thread: threading.Thread | None = None
+        self._woken = threading.Event()
 
     def watch(self, attempt: Overdue) -> None:
         """Starts looking after an attempt."""
@@ -110,12 +112,22 @@ class EpochClock:
                 attempt.interrupt.cancel()
             if not self._running:
                 self._running = True
-                threading.Thread(target=self._tick, name="capsule-clock", daemon=True).start()
+                self._woken.clear()
+                self._thread = threading.Thread(target=self._tick, name="capsule-clock", daemon=True)
+                self._thread.start()
 
     def forget(self, attempt: Overdue) -> None:
         """The attempt has come back."""
         with self._lock:
             self._active.pop(id(attempt), None)
+
+    def rest(self) -> None:
+        """Ends the clock's thread, if nothing is being looked after: before this process is forked."""
+        with self._lock:
+            thread = self._thread if self._running and not self._active else None
+        if thread is not None:
+            self._woken.set()
+            thread.join()
 
     def cancel_all(self) -> None:
         """Ends everything that is being looked after, and from now on whatever begins."""
@@ -136,7 +148,8 @@ class EpochClock:
         base = time.monotonic() - self._ticks * TICK
         idle_since: float | None = None
         while True:
-            time.sleep(TICK)
+            resting = self._woken.wait(TICK)
+            self._woken.clear()
             now = time.monotonic()
             # Epochs follow the wall clock: a clock thread that was held up catches up.
             while self._ticks < (now - base) / TICK:
@@ -148,7 +161,7 @@ class EpochClock:
                     idle_since = None
                 elif idle_since is None:
                     idle_since = now
-                elif now - idle_since > 1.0:
+                if not attempts and (resting or now - (idle_since or now) > 1.0):
                     self._running = False
                     return
             for attempt in attempts:

@@ -17,6 +17,7 @@ from capsule.runtime.host.guest import guarded
 from capsule.runtime.host.http import HTTP
 from capsule.runtime.host.metering import metered
 from capsule.runtime.host.program import PROGRAM
+from capsule.runtime.host.random import RANDOM, RANDOM_VERSIONS
 from capsule.runtime.host.tasks import PENDING, TASKS
 from capsule.runtime.once import once
 
@@ -40,6 +41,27 @@ INTERFACES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
 @once
 def linker() -> Linker:
     """The linker that every sandbox is instantiated with. Host functions find their guest by thread."""
+    return keep_for_ever(_made())
+
+
+@once
+def copied_linker() -> Linker:
+    """The linker for sandboxes whose process is copied.
+
+    wasmtime's random numbers are drawn from a generator in the process's memory, which a copy would have,
+    too: here each comes from the system.
+    """
+    made = _made()
+    made.allow_shadowing = True
+    for version in RANDOM_VERSIONS:
+        for interface, functions in RANDOM.items():
+            with made.root() as root, root.add_instance(f"wasi:random/{interface}@{version}") as instance:
+                for name, function in functions.items():
+                    instance.add_func(name, metered(guarded(function)))
+    return keep_for_ever(made)
+
+
+def _made() -> Linker:
     from wasmtime.component import Linker
 
     made = Linker(engine())
@@ -51,4 +73,4 @@ def linker() -> Linker:
     with made.root() as root, root.add_instance(host_api.INTERFACE) as instance:
         for name, function in host_api.FUNCTIONS.items():
             instance.add_func(name, function)
-    return keep_for_ever(made)
+    return made

@@ -20,7 +20,7 @@ from capsule.runtime.foreign.standard_streams import OutputPipe, give_stdin
 from capsule.runtime.host.guest import Guest, enter
 from capsule.runtime.imports import unlinked
 from capsule.runtime.interrupt import arm, hand_over, rearm
-from capsule.runtime.linker import linker
+from capsule.runtime.linker import copied_linker, linker
 from capsule.runtime.preopens import Preopen, opened
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Setting:
     ``ram`` is bytes, None for what wasm32 allows. ``until`` (`time.monotonic`) is when its run has to end,
     None for no such time: it bounds loading and running alike. ``ahead`` is whether a sandbox that was
     prepared ahead will do. ``opened`` is whether the folders' paths are those of open descriptors.
+    ``copied`` is whether its process will be copied, so that its randomness must not lie in its memory.
     ``contract`` is how the component is called; ``command`` what a command is started with.
     """
 
@@ -61,6 +62,7 @@ class Setting:
     ahead: bool = False
     opened: bool = False
     contract: Contract = Contract.TASK
+    copied: bool = False
     command: CommandLine | None = None
 
 
@@ -89,6 +91,7 @@ class Sandbox:
         self._until = setting.until
         self._component = setting.component
         self._contract = setting.contract
+        self._copied = setting.copied
         self._on_stdout = setting.on_stdout
         self._output: OutputPipe | None = None
         self._instance: ComponentInstance | None = None
@@ -202,7 +205,8 @@ class Sandbox:
         enter(self._guest)
         if self._instance is None:
             try:
-                self._instance = linker().instantiate(self._store, self._component)
+                chosen = copied_linker() if self._copied else linker()
+                self._instance = chosen.instantiate(self._store, self._component)
             except wasmtime.WasmtimeError as error:
                 missing = unlinked(str(error))
                 if missing is None:

@@ -47,7 +47,8 @@ UTF8 = 4
 
 SMALL = 64 << 10
 
-_numbers = itertools.count(1)
+numbers = itertools.count(1)
+"""For attempts and programs: no two have the same."""
 _numbering = threading.Lock()
 _programs: WeakKeyDictionary[ProgramTable, int] = WeakKeyDictionary()
 
@@ -110,8 +111,8 @@ class ProcessAttempt:
         wanted: object | None,
     ) -> tuple[AttemptResult, bool]:
         """What came of it, and whether the worker can be used again."""
-        number = next(_numbers)
-        watch = _Watch(assignment, self._interrupt)
+        number = next(numbers)
+        watch = Watch(assignment, self._interrupt)
         desk = Desk(worker, number, services, capture, self._interrupt)
         alike = wanted is not None and worker.preparing == wanted
         ready = alike and worker.ready
@@ -127,7 +128,7 @@ class ProcessAttempt:
             worker.send(Kind.CANCEL, {})
         try:
             while (failure := self._overdue(watch, worker)) is None:
-                for spoken_of, message in worker.receive(self._patience(watch)):
+                for spoken_of, message in worker.receive(watch.patience()):
                     if spoken_of != number:
                         continue
                     if isinstance(message, Result):
@@ -145,7 +146,7 @@ class ProcessAttempt:
                 why = f" {how_it_ended(status)}"
             failure = Failure("crash", f"the task's worker process was ended{why}")
             if self._cancelled_at is not None:
-                failure = _cancelled()
+                failure = cancelled_failure()
         else:
             pool().discard(worker)
         finally:
@@ -154,33 +155,17 @@ class ProcessAttempt:
             desk.close()
         return watch.lost(failure), False
 
-    def _overdue(self, watch: _Watch, worker: WorkerProcess) -> Failure | None:
+    def _overdue(self, watch: Watch, worker: WorkerProcess) -> Failure | None:
         """Why the worker has to be killed now; None while it may go on."""
         now = time.monotonic()
         if self._killed or (self._cancelled_at is not None and now > self._cancelled_at + CANCEL_GRACE):
-            return _cancelled()
+            return cancelled_failure()
         if watch.deadline is not None and now > watch.deadline + GRACE:
             return watch.late()
-        if now >= watch.next_look:
-            watch.next_look = now + LOOK
-            if worker.memory() > worker.most:
-                words = watch.assignment.budget.words["ram"]
-                return Failure(
-                    "out_of_memory",
-                    f"the sandbox and what the host does for it took more than {worker.most:,} bytes, "
-                    f"which is {words} and an allowance",
-                )
-        return None
-
-    def _patience(self, watch: _Watch) -> float:
-        now = time.monotonic()
-        until = watch.next_look
-        if watch.deadline is not None:
-            until = min(until, watch.deadline + GRACE)
-        return max(0.001, until - now)
+        return watch.too_much_memory(worker)
 
 
-class _Watch:
+class Watch:
     """The broker's own account of an attempt: its deadline, and what a worker's report may say."""
 
     def __init__(self, assignment: Assignment, interrupt: Interrupt) -> None:
@@ -205,6 +190,27 @@ class _Watch:
         if self._loaded_at is None:
             return late_loading(self.assignment.until)
         return Failure("timeout", f"the task ran longer than {self.assignment.budget.words['timeout']}")
+
+    def patience(self) -> float:
+        """Seconds until the next look."""
+        until = self.next_look
+        if self.deadline is not None:
+            until = min(until, self.deadline + GRACE)
+        return max(0.001, until - time.monotonic())
+
+    def too_much_memory(self, worker: WorkerProcess) -> Failure | None:
+        """What a worker that takes too much ends with; looked at every `LOOK` seconds."""
+        now = time.monotonic()
+        if now < self.next_look:
+            return None
+        self.next_look = now + LOOK
+        if worker.memory() <= worker.most:
+            return None
+        return Failure(
+            "out_of_memory",
+            f"the sandbox and what the host does for it took more than {worker.most:,} bytes, "
+            f"which is {self.assignment.budget.words['ram']} and an allowance",
+        )
 
     def believe(self, said: Result, cancelled: bool) -> AttemptResult:
         """A worker's report, as far as it can be true."""
@@ -262,7 +268,7 @@ def _start(
     worker.bound(assignment.ram, max(UTF8 * max(budget.result_bytes, MAX_REQUEST_TEXT), SMALL))
     number = None
     if program is not None:
-        number = _number_of(program)
+        number = number_of(program)
         worker.send_program(number, program.section)
     worker.send(
         Kind.START,
@@ -302,7 +308,7 @@ def _likeness(assignment: Assignment) -> object | None:
     program = assignment.loaded.program
     return (
         assignment.loaded.code.key,
-        None if program is None else _number_of(program),
+        None if program is None else number_of(program),
         assignment.ram,
         assignment.preopens,
         tuple(sorted(assignment.environment.items())),
@@ -313,18 +319,19 @@ def _program_of(assignment: Assignment) -> int | None:
     """What `Kind.program` is; None for what an engine is asked without one, which may be about any."""
     program = assignment.loaded.program
     if program is not None:
-        return _number_of(program)
+        return number_of(program)
     return 0 if assignment.export is None else None
 
 
-def _number_of(program: ProgramTable) -> int:
+def number_of(program: ProgramTable) -> int:
     """A number for a program, never given to another one."""
     with _numbering:
         number = _programs.get(program)
         if number is None:
-            number = _programs[program] = next(_numbers)
+            number = _programs[program] = next(numbers)
         return number
 
 
-def _cancelled() -> Failure:
+def cancelled_failure() -> Failure:
+    """What a task that was cancelled ends with."""
     return Failure("cancelled", "the task was cancelled")

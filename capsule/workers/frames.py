@@ -21,13 +21,15 @@ LARGEST_HEAD = 2 << 20
 
 
 class Kind(IntEnum):
-    """What a frame says. Up to `CANCEL` the broker speaks, from `LOADED` on the worker."""
+    """What a frame says. Up to `FORK` the broker speaks, from `LOADED` on the worker."""
 
     PROGRAM = 1
     START = 2
     ANSWER = 3
     ENDED = 4
     CANCEL = 5
+    TURN = 6
+    FORK = 7
     LOADED = 16
     OUTPUT = 17
     START_TASK = 18
@@ -37,6 +39,7 @@ class Kind(IntEnum):
     RESULT = 22
     PREPARED = 23
     DENIAL = 24
+    HERE = 25
 
 
 class ProtocolError(Exception):

@@ -91,7 +91,14 @@ class Prepared:
     ready: bool
 
 
-Message = Loaded | Output | StartTask | Request | Denial | Waiting | Result | Prepared
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A copy of a session's worker goes on, as the process that it says it is."""
+
+    pid: int
+
+
+Message = Loaded | Output | StartTask | Request | Denial | Waiting | Result | Prepared | Here
 
 
 def parse(frame: Frame) -> tuple[int, Message]:
@@ -132,6 +139,8 @@ def _message(frame: Frame, head: Mapping[str, Any]) -> Message:
                 _seconds(head, "load_seconds"),
                 _seconds(head, "seconds"),
             )
+        case Kind.HERE:
+            return Here(_number(head, "pid"))
         case Kind.PREPARED:
             return Prepared(head.get("ready") is True)
         case _:

@@ -107,6 +107,15 @@ class Pool:
                 worker = self._spawn(code, kind, folders)
             return worker
 
+    def hold(self, code: Code, preopens: Sequence[Preopen]) -> WorkerProcess:
+        """A worker for one session, that keeps its sandbox. Whoever holds it ends it.
+
+        Raises `SpawnError`, and `PolicyError` for a folder that isn't one any more.
+        """
+        with ExitStack() as stack:
+            folders = [(stack.enter_context(held(each.host)), each.writable) for each in preopens]
+            return self._spawn(code, Kind(_identity(code), (), 0), folders, holds=True)
+
     def release(self, worker: WorkerProcess) -> None:
         """The attempt is over, and the worker can have another one."""
         with self._lock:
@@ -190,28 +199,36 @@ class Pool:
             self.discard(worker)
         return None if found is None else found.worker
 
-    def _spawn(self, code: Code, kind: Kind, folders: Sequence[tuple[int, bool]]) -> WorkerProcess:
+    def _spawn(
+        self, code: Code, kind: Kind, folders: Sequence[tuple[int, bool]], *, holds: bool = False
+    ) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 try:
-                    pid = self._fork(code, kind, theirs, folders)
+                    pid = self._fork(code, kind, theirs, folders, holds)
                 except SpawnError:
                     code.component()  # makes it anew, if it is for another machine's CPU
-                    pid = self._fork(code, kind, theirs, folders)
+                    pid = self._fork(code, kind, theirs, folders, holds)
             except BaseException:
                 ours.close()
                 raise
-        with self._lock:
-            self._kinds[pid] = kind
+        if not holds:
+            with self._lock:
+                self._kinds[pid] = kind
         return WorkerProcess(self.spawner, pid, ours)
 
     def _fork(
-        self, code: Code, kind: Kind, channel: socket.socket, folders: Sequence[tuple[int, bool]]
+        self,
+        code: Code,
+        kind: Kind,
+        channel: socket.socket,
+        folders: Sequence[tuple[int, bool]],
+        holds: bool,
     ) -> int:
         file = _open_code(code)
         try:
-            return self.spawner.spawn(channel, kind.code, file, folders)
+            return self.spawner.spawn(channel, kind.code, file, folders, holds=holds)
         finally:
             os.close(file)
 

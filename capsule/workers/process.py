@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class WorkerProcess:
         """What it was asked to prepare: another task that has the same can use it."""
         self.ready = False
         """Whether that is done."""
-        self._spawner = spawner
+        self.spawner = spawner
         self._channel = channel
         channel.setblocking(False)
         self._reader = FrameReader(READ)
@@ -83,6 +83,10 @@ class WorkerProcess:
             with suppress(OSError, ValueError):
                 _, hard = resource.prlimit(self.pid, resource.RLIMIT_DATA)
                 resource.prlimit(self.pid, resource.RLIMIT_DATA, (self.most, hard))
+
+    def bound_body(self, largest: int) -> None:
+        """Says how many bytes the body of its next message may have."""
+        self._reader.largest = largest
 
     def send_program(self, number: int, section: bytes) -> None:
         """Makes sure that the worker has a program."""
@@ -111,6 +115,22 @@ class WorkerProcess:
                 self._flush()
             if self._unsent:
                 self._wake()
+        return True
+
+    def send_with(self, kind: Kind, head: Mapping[str, Any], body: bytes, descriptors: Sequence[int]) -> bool:
+        """Sends a frame with copies of descriptors. Returns False when it is gone, or has not read all."""
+        data = memoryview(encode(kind, head, body))
+        with self._lock:
+            if self._closed or self._unsent:
+                return False
+            try:
+                sent = socket.send_fds(self._channel, [data[:READ]], list(descriptors))
+            except OSError:
+                return False
+            if sent < len(data):
+                self._unsent.append(data[sent:])
+                self._unsent_size += len(data) - sent
+                self._flush()
         return True
 
     def receive(self, timeout: float | None) -> list[tuple[int, Message]]:
@@ -172,7 +192,7 @@ class WorkerProcess:
 
     def end(self) -> int | None:
         """Kills it. Returns how it ended, as `os.wait` says it; None when that is not known."""
-        status = self._spawner.end(self.pid)
+        status = self.spawner.end(self.pid)
         with self._lock:
             if not self._closed:
                 self._closed = True

@@ -55,8 +55,16 @@ class Spawner:
             with self._lock:
                 self._started()
 
-    def spawn(self, channel: socket.socket, code: str, file: int, folders: Sequence[tuple[int, bool]]) -> int:
-        """Forks a worker that serves ``channel``; gives its process id.
+    def spawn(
+        self,
+        channel: socket.socket,
+        code: str,
+        file: int,
+        folders: Sequence[tuple[int, bool]],
+        *,
+        holds: bool = False,
+    ) -> int:
+        """Forks a worker that serves ``channel``; gives its process id. With ``holds`` it is a session's.
 
         ``file`` is a descriptor of the compiled code called ``code``; ``folders`` are descriptors of what it
         may reach, and whether it may write there. Raises `SpawnError`.
@@ -67,6 +75,7 @@ class Spawner:
                 "code": code,
                 "with_code": with_code,
                 "writable": [writable for _, writable in folders],
+                "holds": holds,
             }
             descriptors = [channel.fileno(), *([file] if with_code else []), *(fd for fd, _ in folders)]
             answer = self._ask(message, descriptors)
@@ -75,6 +84,14 @@ class Spawner:
                 raise SpawnError(f"no worker process can be started: {answer.get('error')}")
             self._loaded.add(code)
             return pid
+
+    def adopt(self, pid: int) -> bool:
+        """Whether ``pid`` is a copy that a session's worker has left; from now on it is a worker itself."""
+        with self._lock:
+            try:
+                return self._ask({"adopt": pid}, [], restart=False).get("adopted") is True
+            except SpawnError:
+                return False
 
     def end(self, pid: int) -> int | None:
         """Kills a worker and says how it ended, as `os.wait` does; None when that is not known."""

@@ -106,11 +106,11 @@ class Worker:
         self, head: Mapping[str, Any], call: str, interrupt: Interrupt, services: RemoteServices
     ) -> None:
         program = None if head["program"] is None else self._programs[head["program"]]
-        output = _Output(self.send, head["attempt"], head["output_bytes"])
+        output = Output(self.send, head["attempt"], head["output_bytes"])
         setting = self._setting(head, call, output)
         budget = Budget(head["fuel"], head["seconds"], head["result_bytes"], head["words"], head["total"])
         guest = Guest(interrupt, services, program)
-        watched = _Watched(interrupt)
+        watched = Watched(interrupt)
         sandbox: Sandbox | None = None
         clock.watch(watched)
         try:
@@ -148,7 +148,7 @@ class Worker:
             prepared.sandbox.close()
         return Sandbox(setting, guest, load_fuel=budget.load_fuel)
 
-    def _setting(self, head: Mapping[str, Any], call: str, output: _Output) -> Setting:
+    def _setting(self, head: Mapping[str, Any], call: str, output: Output) -> Setting:
         contract = Contract(head["contract"])
         preopens = tuple(
             Preopen(self._folder(number, path), guest, writable)
@@ -196,7 +196,7 @@ class Worker:
         self.send(Kind.PREPARED, {"attempt": attempt, "ready": self._prepared is not None})
 
 
-class _Watched:
+class Watched:
     """An attempt, for the clock to keep epochs going; what blocks is the broker's to end."""
 
     def __init__(self, interrupt: Interrupt) -> None:
@@ -206,7 +206,7 @@ class _Watched:
         """Nothing: the broker kills this process."""
 
 
-class _Output:
+class Output:
     """Sends what a guest writes, up to ``left`` bytes and one more, which tells that there was more."""
 
     def __init__(

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from capsule.confinement import namespaces
@@ -38,6 +39,7 @@ def main(channel_descriptor: int, parent: int) -> NoReturn:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     confinement.drop_privileges()
+    confinement.adopt_orphans()
     namespaces.leave_networks()  # once for all workers: it takes longer than the rest of a worker's start
     channel = socket.socket(fileno=channel_descriptor)
     channel.set_inheritable(False)
@@ -54,7 +56,28 @@ def main(channel_descriptor: int, parent: int) -> NoReturn:
     while os.getppid() == parent:
         if select.select([channel], [], [], LOOK)[0] and not zygote.serve():
             break
+        zygote.reap()
+    _end_all()
     os._exit(0)
+
+
+def _end_all() -> None:
+    """Kills what is left below this process: a copy in a worker that was taken over heeds no parent's end."""
+    end = time.monotonic() + LAST_MOMENT
+    me = os.getpid()
+    while time.monotonic() < end:
+        try:
+            children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
+        except OSError:
+            return  # without Linux's /proc nothing is forked but by us
+        if not children:
+            return
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def _warm_up() -> None:
@@ -65,7 +88,7 @@ def _warm_up() -> None:
 
     from capsule.runtime import interrupt, linker, traps  # noqa: F401
     from capsule.runtime.host.codec import ALGORITHMS
-    from capsule.workers import worker  # noqa: F401
+    from capsule.workers import holder, worker  # noqa: F401
 
     linker.linker()
     interrupt._on_epoch()
@@ -90,6 +113,7 @@ class Zygote:
         self._channel = channel
         self._components: dict[str, Component] = {}
         self._children: set[int] = set()
+        self._ended: dict[int, int] = {}
 
     def serve(self) -> bool:
         """Answers one message. Returns False at the end of the channel."""
@@ -111,6 +135,8 @@ class Zygote:
     def _answer(self, message: Any, descriptors: list[int]) -> dict[str, Any]:
         if "end" in message:
             return {"status": self._end(int(message["end"]))}
+        if "adopt" in message:
+            return {"adopted": self._adopt(int(message["adopt"]))}
         try:
             return {"pid": self._fork(message, descriptors)}
         except Exception as error:
@@ -133,9 +159,14 @@ class Zygote:
             if code is not None:
                 os.close(code)
             self._components = {message["code"]: component}  # the others' compiled code is unmapped here
-            confinement.confine(folders)
+            if message["holds"]:
+                from capsule.workers.holder import Holder
+
+                confinement.confine(folders, forks=True)
+                Holder(socket.socket(fileno=channel), component, rest, me).serve()
             from capsule.workers.worker import Worker
 
+            confinement.confine(folders)
             Worker(socket.socket(fileno=channel), component, rest).serve()
         finally:
             os._exit(70)
@@ -150,10 +181,35 @@ class Zygote:
             self._components[key] = Component.deserialize_file(engine(), path)
         return self._components[key]
 
+    def reap(self) -> None:
+        """Takes note of processes that have ended by themselves."""
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                if pid in self._children:
+                    self._ended[pid] = status
+
+    def _adopt(self, pid: int) -> bool:
+        """Takes over a worker's copy, whose worker has ended. Returns False for any other process."""
+        if pid in self._children:
+            return False
+        try:
+            parent = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
+        if parent:
+            self._children.add(pid)
+        return parent
+
     def _end(self, pid: int) -> int | None:
         """Kills a worker. Returns how it ended, as `os.wait` says it; None when it has not ended yet."""
         if pid not in self._children:
             return None
+        if pid in self._ended:
+            self._children.discard(pid)
+            return self._ended.pop(pid)
         os.kill(pid, signal.SIGKILL)  # for one that has ended already it does nothing, until we have waited
         end = time.monotonic() + LAST_MOMENT
         while True:

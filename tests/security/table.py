@@ -31,6 +31,7 @@ TITLES = {
     "next_run_test.py": "Planting what runs next",
     "evaded_ceilings_test.py": "Ways around the ceilings",
     "code_test.py": "Code without a file",
+    "sessions_test.py": "Sessions",
     "deny_all_test.py": "`--deny-all`",
     "repositories_test.py": "Hostile repositories, with everything watched",
     "installs_test.py": "Installing packages",

@@ -64,7 +64,7 @@ ESCAPED = """
         os.setgid(65534)
         os.setuid(65534)
         ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as after a start of its own
-    confine(folders)
+    confine(folders, forks={FORKS})
     inside, written = (f"/proc/self/fd/{folder}" for folder, _ in folders[:2])
 
     def attempt(function, *arguments, **named):
@@ -89,6 +89,14 @@ ESCAPED = """
 
     libc = ctypes.CDLL(None, use_errno=True)
 
+    def in_a_copy(function, *arguments):
+        reading, writing = os.pipe()
+        if not os.fork():
+            os.write(writing, attempt(function, *arguments).encode())
+            os._exit(0)
+        os.wait()
+        return os.read(reading, 100).decode()
+
     def call(function, *arguments):
         if function(*arguments) < 0:
             raise OSError(ctypes.get_errno(), "")
@@ -98,16 +106,16 @@ ESCAPED = """
 """
 
 
-def escaped(attempt, tmp_path, more=(), nobody=False):
+def escaped(attempt, tmp_path, more=(), nobody=False, forks=False):
     """What an attempt comes to in a confined process: one folder to read, one to write, and more to write."""
     if nobody:  # who may not pass through pytest's own folders
         with tempfile.TemporaryDirectory(prefix="capsule-test-") as folder:
             Path(folder).chmod(0o755)
-            return _escaped(attempt, Path(folder), more, "nobody")
-    return _escaped(attempt, tmp_path, more, "")
+            return _escaped(attempt, Path(folder), more, "nobody", forks)
+    return _escaped(attempt, tmp_path, more, "", forks)
 
 
-def _escaped(attempt, tmp_path, more, user):
+def _escaped(attempt, tmp_path, more, user, forks):
     folders = []
     for name in ("inside", "written", "outside", *more):
         (tmp_path / name).mkdir()
@@ -117,7 +125,7 @@ def _escaped(attempt, tmp_path, more, user):
             os.chown(tmp_path / name / "file", 65534, 65534)
         folders.append(str(tmp_path / name))
     root = str(Path(__file__).parent.parent.parent)
-    text = textwrap.dedent(ESCAPED).replace("{ATTEMPT}", attempt)
+    text = textwrap.dedent(ESCAPED).replace("{ATTEMPT}", attempt).replace("{FORKS}", str(forks))
     done = subprocess.run(
         [sys.executable, "-c", text, root, user, *folders],
         capture_output=True,
@@ -225,6 +233,34 @@ def _escaped(attempt, tmp_path, more, user):
 )
 def test_what_an_escaped_guest_tries(attempt, tmp_path):
     assert escaped(attempt, tmp_path) == "refused"
+
+
+@confined
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "attempt(os.execv, '/bin/true', ['true'])",
+        "attempt(os.posix_spawn, '/bin/true', ['true'], {})",
+        "attempt(socket.socket)",
+        "attempt(os.kill, os.getppid(), 0)",
+        "attempt(call, libc.unshare, 0x10000000)",
+        "attempt(call, libc.prctl, 36, 1, 0, 0, 0)",
+        "attempt(call, libc.syscall, 56 if x86 else 220, 0x10000000 | 17, 0, 0, 0, 0)",
+        "attempt(call, libc.syscall, 56 if x86 else 220, 0x100 | 17, 0, 0, 0, 0)",
+        "in_a_copy(os.listdir, '/')",
+        "in_a_copy(open, inside + '/new', 'w')",
+        "in_a_copy(os.execv, '/bin/true', ['true'])",
+        "in_a_copy(os.kill, os.getppid(), 0)",
+        "in_a_copy(socket.socket)",
+    ],
+)
+def test_what_an_escaped_guest_of_a_session_tries(attempt, tmp_path):
+    assert escaped(attempt, tmp_path, forks=True) == "refused"
+
+
+@confined
+def test_the_worker_of_a_session_can_copy_itself(tmp_path):
+    assert escaped("in_a_copy(open, written + '/new', 'w')", tmp_path, forks=True) == "allowed"
 
 
 @confined
@@ -468,7 +504,7 @@ def test_fuel_and_time_that_a_worker_claims_are_bounded_by_what_it_had(attack):
     [attempt] = pool()._active
     channel = Hijacked(attempt._worker.pid)
     try:
-        latest = next(attempts._numbers)  # of this process: the attempt has one just below
+        latest = next(attempts.numbers)  # of this process: the attempt has one just below
         claims = {"fuel": 2**50, "seconds": 1e8, "load_seconds": 1e8}
         channel.say(b"".join(result(number, **claims) for number in range(max(0, latest - 20), latest)))
     finally:

@@ -30,6 +30,11 @@ def main(code):
 @task({options})
 def turn(code):
     return interpreter.turn(code)
+
+
+@task
+def reseed():
+    interpreter.reseed()
 """
 
 

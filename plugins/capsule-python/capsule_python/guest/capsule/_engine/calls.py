@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import sys
 from collections.abc import Callable
+from json import dumps, loads  # as they are now: a program may put something else into their module
 from typing import Any
 
 from .. import tasks as sdk
@@ -30,7 +30,7 @@ def run(call: str, main_module: str) -> str:
 
 
 def _run(call: str, main_module: str) -> str:
-    request = json.loads(call)
+    request = loads(call)
     name, args, kwargs = request["task"], request.get("args", []), request.get("kwargs", {})
     function = find(name, main_module)
     if function is None:
@@ -69,7 +69,7 @@ def plain_main(main_module: str) -> Callable[..., Any] | None:
 
 
 def _invalid(message: str) -> str:
-    return json.dumps({"error": {"error_type": "invalid_call", "message": message, "traceback": None}})
+    return dumps({"error": {"error_type": "invalid_call", "message": message, "traceback": None}})
 
 
 def declared(main_module: str) -> str:
@@ -83,14 +83,14 @@ def declared(main_module: str) -> str:
         code = getattr(plain, "__code__", None)
         file, line = getattr(code, "co_filename", None), getattr(code, "co_firstlineno", None)
         found.append({"name": "main", "options": {}, "file": file, "line": line})
-    return json.dumps(found)
+    return dumps(found)
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
     plain = {}
     for name, value in options.items():
         try:
-            plain[name] = json.loads(values.encode_result(value))
+            plain[name] = loads(values.encode_result(value))
         except values.NotJson:
             # The host reports the option by name and shows this text as its value.
             plain[name] = repr(value)

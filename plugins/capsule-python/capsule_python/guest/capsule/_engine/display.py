@@ -6,7 +6,7 @@ The methods are those of IPython's display protocol.
 from __future__ import annotations
 
 import base64
-import json
+from json import loads
 from typing import Any
 
 from . import values
@@ -64,7 +64,7 @@ def _add(forms: dict[str, Any], mime: str, form: Any) -> None:
     if mime == "application/json" and form is not None:
         try:
             if len(values.encode_result(form)) <= _LONGEST:
-                forms[mime] = json.loads(values.encode_result(form))
+                forms[mime] = loads(values.encode_result(form))
         except values.NotJson:
             return
     elif isinstance(form, str) and len(form) <= _LONGEST:

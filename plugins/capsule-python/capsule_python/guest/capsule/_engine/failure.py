@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 import types
+from json import dumps  # as it is now: a program may put something else into its module
 from typing import Any
 
 from .. import http
@@ -164,7 +164,7 @@ def _shorten(text: str | None) -> str | None:
 def to_json(error: BaseException, kind: str | None = None) -> str:
     """`describe` as JSON text; falls back to the bare type where there is no memory or stack left."""
     try:
-        return json.dumps(describe(error, kind))
+        return dumps(describe(error, kind))
     except BaseException:
         return '{"error_type":"%s","message":"%s","traceback":null}' % (  # noqa: UP031 - allocates least
             kind or classify(error),

@@ -11,11 +11,12 @@ import ast
 import asyncio
 import builtins
 import inspect
-import json
 import linecache
+import random
 import sys
 import types
 from collections.abc import Coroutine
+from json import dumps  # as it is now: a piece may put something else into its module
 from typing import Any
 
 from . import display, values
@@ -54,7 +55,11 @@ class Interpreter:
         shown, self._shown = self._shown, []
         text, is_repr = _encoded(value)
         more = {"type": type(value).__name__, "is_repr": is_repr, "display": shown}
-        return values.Encoded(f'{{"result":{text},{json.dumps(more)[1:]}')
+        return values.Encoded(f'{{"result":{text},{dumps(more)[1:]}')
+
+    def reseed(self) -> None:
+        """Makes the random numbers from now on other ones than those of whatever this is a copy of."""
+        random.seed()
 
     def _execute(self, code: str, name: str) -> Any:
         # Whatever a program put there: this is what a piece takes to be its module.
@@ -63,21 +68,31 @@ class Interpreter:
         flags = self._flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         tree = compile(code, name, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        parts = []
         if tree.body:
-            self._evaluate(compile(tree, name, "exec", flags, dont_inherit=True))
-        if last is None:
-            return None
-        expression = ast.Expression(last.value)
-        flags = self._flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        return self._evaluate(compile(expression, name, "eval", flags, dont_inherit=True))
-
-    def _evaluate(self, code: types.CodeType) -> Any:
+            parts.append(compile(tree, name, "exec", flags, dont_inherit=True))
         for flag in _FUTURES:
-            self._flags |= code.co_flags & flag
-        result = eval(code, self._module.__dict__)  # noqa: S307 - this is what it is for
-        if code.co_flags & inspect.CO_COROUTINE:
-            return self._complete(result)
-        return result
+            self._flags |= sum(part.co_flags & flag for part in parts)
+        if last is not None:
+            flags |= self._flags
+            parts.append(compile(ast.Expression(last.value), name, "eval", flags, dont_inherit=True))
+        # With an await anywhere, all of it runs in the loop, so that create_task() works before it; without
+        # one nothing does, so that asyncio.run() works.
+        if any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+            value = self._complete(self._evaluated(parts))
+        else:
+            value = None
+            for part in parts:
+                value = eval(part, self._module.__dict__)  # noqa: S307 - this is what it is for
+        return None if last is None else value
+
+    async def _evaluated(self, parts: list[types.CodeType]) -> Any:
+        value = None
+        for part in parts:
+            value = eval(part, self._module.__dict__)  # noqa: S307 - this is what it is for
+            if part.co_flags & inspect.CO_COROUTINE:
+                value = await value
+        return value
 
     def _complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         if self._loop is None or self._loop.is_closed():
@@ -97,4 +112,4 @@ def _encoded(value: Any) -> tuple[str, bool]:
     try:
         return values.encode_result(value), False
     except values.NotJson:
-        return json.dumps(display.shortened(repr(value))), True
+        return dumps(display.shortened(repr(value))), True

@@ -11,10 +11,10 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import json
 import pathlib
 import types
 import uuid
+from json import dumps  # as it is now: a program may put something else into its module
 from typing import Any
 
 from ..misuse import Called, Started
@@ -79,7 +79,7 @@ def _recheck(value: Any, path: str) -> None:
 
 
 def _encode(value: Any) -> str:
-    return json.dumps(value, default=_convert, separators=(",", ":"))
+    return dumps(value, default=_convert, separators=(",", ":"))
 
 
 def _convert(value: Any) -> Any:
