@@ -9,13 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from capsule import http
+    from capsule import http, tools
     from capsule.api import run, run_sync
     from capsule.errors import BuildError, CapsuleError
     from capsule.sdk.outcome import Envelope, TaskError
     from capsule.sdk.task import task
     from capsule.sessions.session import Session, SyncSession
     from capsule.sessions.turn import Turn
+    from capsule.tools.stubs import stubs
+    from capsule.tools.tool import ToolError
+    from capsule.tools.toolbox import ToolCall
 
 __all__ = [
     "BuildError",
@@ -24,11 +27,15 @@ __all__ = [
     "Session",
     "SyncSession",
     "TaskError",
+    "ToolCall",
+    "ToolError",
     "Turn",
     "http",
     "run",
     "run_sync",
+    "stubs",
     "task",
+    "tools",
 ]
 
 _HOMES = {
@@ -38,9 +45,12 @@ _HOMES = {
     "Session": "capsule.sessions.session",
     "SyncSession": "capsule.sessions.session",
     "TaskError": "capsule.sdk.outcome",
+    "ToolCall": "capsule.tools.toolbox",
+    "ToolError": "capsule.tools.tool",
     "Turn": "capsule.sessions.turn",
     "run": "capsule.api",
     "run_sync": "capsule.api",
+    "stubs": "capsule.tools.stubs",
     "task": "capsule.sdk.task",
 }
 
@@ -48,8 +58,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name == "http":
-        return import_module("capsule.http")
+    if name in ("http", "tools"):
+        return import_module(f"capsule.{name}")
     if name == "__version__":
         from importlib.metadata import version
 

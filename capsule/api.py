@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from capsule.launch.code import Code
     from capsule.policy.limits import Limits
     from capsule.runtime.execution import Execution
+    from capsule.tools.toolbox import Approve, Toolbox
     from capsule.workers.isolation import Isolation
 
 OnOutput = Callable[[str, str], None]
@@ -37,6 +38,8 @@ async def run(
     env_file: str | os.PathLike[str] | None = None,
     on_output: OnOutput | None = None,
     isolation: Isolation | None = None,
+    tools: Sequence[Callable[..., Any]] = (),
+    approve: Approve | None = None,
     **options: Any,
 ) -> Envelope:
     """Runs a task of ``file`` (a source file or a ``.wasm``), or ``code``, and returns its outcome.
@@ -52,6 +55,11 @@ async def run(
     thread, for whatever the task writes; without it, that goes to stderr. ``isolation`` is "process" for
     sandboxes in worker processes, each confined to what its task may reach, or "thread" for sandboxes in
     this process; without it, the variable ``CAPSULE_ISOLATION`` decides, and else it is "process".
+
+    ``tools`` are functions of yours that ``code`` may call, and tasks of a file that declare their names:
+    ``tools.search("x")``, after ``from capsule import tools``. Arguments are checked against their type
+    hints; coroutines run on this loop. ``approve`` sees each call before it happens (`ToolCall`) and returns
+    True, False, a reason to refuse, or other arguments by name; it may be a coroutine function.
 
     A task that fails is an outcome; `capsule.CapsuleError` is raised when there is nothing to run: a
     missing file, a build that fails, a policy that can't be used. When the caller is cancelled, so is
@@ -72,8 +80,11 @@ async def run(
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, envelope, error)
 
-    what = _what(file, code, lang, packages, options)
-    call = _Call(what, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
+    toolbox = _toolbox(tools, approve, loop)
+    what = _what(file, code, lang, packages, options, toolbox)
+    call = _Call(
+        what, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, toolbox, ended
+    )
     call.submit()
     try:
         return await outcome
@@ -97,6 +108,8 @@ def run_sync(
     env_file: str | os.PathLike[str] | None = None,
     on_output: OnOutput | None = None,
     isolation: Isolation | None = None,
+    tools: Sequence[Callable[..., Any]] = (),
+    approve: Approve | None = None,
     **options: Any,
 ) -> Envelope:
     """`run` for code without an event loop: blocks until the task has ended."""
@@ -107,8 +120,11 @@ def run_sync(
         answers.append((envelope, error))
         done.set()
 
-    what = _what(file, code, lang, packages, options)
-    call = _Call(what, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, ended)
+    toolbox = _toolbox(tools, approve, None)
+    what = _what(file, code, lang, packages, options, toolbox)
+    call = _Call(
+        what, args, kwargs, task, mounts, cwd, limits, env_file, on_output, isolation, toolbox, ended
+    )
     try:
         call.submit()
         done.wait()
@@ -139,6 +155,7 @@ def _what(
     lang: str,
     packages: Sequence[str],
     options: Mapping[str, Any],
+    toolbox: Toolbox | None,
 ) -> str | os.PathLike[str] | Code:
     """What is to be run. Raises `UsageError` for arguments that don't go together."""
     from capsule.errors import UsageError
@@ -157,7 +174,20 @@ def _what(
         )
     from capsule.launch.code import Code
 
+    if toolbox is not None:
+        options = {**options, "tools": list(toolbox.tools)}
     return Code(code, lang, tuple(packages), options)
+
+
+def _toolbox(
+    tools: Sequence[Callable[..., Any]], approve: Approve | None, loop: asyncio.AbstractEventLoop | None
+) -> Toolbox | None:
+    if not tools:
+        return None
+    from capsule.tools.tool import tools_of
+    from capsule.tools.toolbox import Toolbox
+
+    return Toolbox(tools_of(tools), approve, loop)
 
 
 class _Call:
@@ -178,6 +208,7 @@ class _Call:
         env_file: str | os.PathLike[str] | None,
         on_output: OnOutput | None,
         isolation: Isolation | None,
+        toolbox: Toolbox | None,
         ended: Callable[[Envelope | None, BaseException | None], None],
     ) -> None:
         from capsule.errors import UsageError
@@ -196,6 +227,7 @@ class _Call:
         self._limits = _limits(limits)
         self._env_file = None if env_file is None else self._here / env_file
         self._on_output = on_output
+        self._toolbox = toolbox
         self._ended = ended
         self._lock = threading.Lock()
         self._execution: Execution | None = None
@@ -257,6 +289,7 @@ class _Call:
                 sinks=(_Output(self._on_output),),
                 ahead=True,
                 isolation=self._isolation,
+                tools=self._toolbox,
                 begun=self._begun,
                 here=True,
                 on_problem=_warn,

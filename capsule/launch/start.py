@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from capsule.policy.limits import Limits
     from capsule.runtime.attempt import MakeAttempt
     from capsule.runtime.execution import Execution
+    from capsule.runtime.host_tools import Tools
     from capsule.runtime.preopens import Preopen
 
 _told: set[Path] = set()
@@ -41,6 +42,7 @@ def start(
     sinks: Iterable[Sink] = (),
     ahead: bool = False,
     isolation: Isolation = "process",
+    tools: Tools | None = None,
     folders: Iterable[Preopen] = (),
     makes: MakeAttempt | None = None,
     begun: Callable[[Execution], None] | None = None,
@@ -48,7 +50,8 @@ def start(
     on_problem: Callable[[str], None],
 ) -> Execution:
     """Starts a task of a prepared file. With ``ahead``, sandboxes are kept ready for the next run of it.
-    ``isolation`` says where its sandboxes are, ``mount_label`` what errors call a mount.
+    ``isolation`` says where its sandboxes are, ``mount_label`` what errors call a mount. ``tools`` are what
+    tasks may call that declare it.
 
     ``folders`` are further ones for every task, ``makes`` makes the attempts, in the place of ``isolation``.
     ``begun`` and ``here`` are those of `capsule.runtime.run.Run.start`.
@@ -83,6 +86,7 @@ def start(
         sinks=tuple(sinks),
         journal=journal(prepared.recorded_in or project, on_problem).record,
         secrets=project.config.secrets,
+        tools=tools,
         ahead=ahead,
         attempts=makes or attempts(isolation),
         tell=partial(_tell_once, project.root, on_problem),

@@ -22,6 +22,7 @@ MAX_ENV_NAME = 255
 MODES = {"read-write": True, "rw": True, "read-only": False, "ro": False}
 
 _ENV_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_TOOL_NAME = "[A-Za-z][A-Za-z0-9_]*"
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 
 
@@ -98,6 +99,21 @@ def parse_secrets(value: object, option: str, location: Location | None = None) 
         if not is_env_name(name):
             raise invalid(option, name, "not the name of a secret", accepted, location)
     return tuple(dict.fromkeys(names))
+
+
+def parse_tools(value: object, option: str, location: Location | None = None) -> tuple[str, ...]:
+    """Names of host tools: functions that whoever starts the run hands over."""
+    accepted = 'a list of names of functions such as ["search"]'
+    names = _items(value, option, accepted, location)
+    for name in names:
+        if not is_tool_name(name):
+            raise invalid(option, name, "not the name of a tool", accepted, location)
+    return tuple(dict.fromkeys(names))
+
+
+def is_tool_name(name: object) -> bool:
+    """Whether this can be the name of a host tool: a public identifier, in ASCII."""
+    return isinstance(name, str) and len(name) <= MAX_ENV_NAME and re.fullmatch(_TOOL_NAME, name) is not None
 
 
 def is_env_name(name: object) -> bool:

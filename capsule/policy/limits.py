@@ -34,7 +34,8 @@ class Limits:
 
     For each task, in the units of `Policy`: ``compute``, ``ram``, ``timeout``, ``max_retries``, and as
     the most that may be granted ``allowed_files`` (these folders and what lies in them),
-    ``allowed_hosts`` (patterns that must cover a declared host), ``env_variables``, ``secrets``.
+    ``allowed_hosts`` (patterns that must cover a declared host), ``env_variables``, ``secrets``,
+    ``tools``.
 
     For each task execution: ``output_bytes`` written to stdout and stderr, ``result_bytes`` of JSON.
 
@@ -59,6 +60,7 @@ class Limits:
     allowed_hosts: tuple[str, ...] | None = None
     env_variables: tuple[str, ...] | None = None
     secrets: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
     depth: int = 16
     tasks: int = 10_000
     concurrency: int = field(default_factory=_concurrency)
@@ -119,8 +121,8 @@ class Limits:
     def deny_all(cls) -> Limits:
         """``--deny-all``: what ``limits=`` says with an empty list for each of `GRANTS`.
 
-        Whatever a source declares, its tasks get no folder, host, variable or secret. CPU, memory and time
-        stay as declared, and so do sub-tasks: they are the same file's, under the same ceilings.
+        Whatever a source declares, its tasks get no folder, host, variable, secret or tool. CPU, memory
+        and time stay as declared, and so do sub-tasks: they are the same file's, under the same ceilings.
         """
         nothing: dict[str, Any] = dict.fromkeys(GRANTS, ())
         return cls(**nothing, origins={name: f"--deny-all {name}" for name in GRANTS})
@@ -192,7 +194,7 @@ def _narrower(name: str, one: Any, other: Any) -> Any:
             return common_files(one, other)
         case "allowed_hosts":
             return common_hosts(one, other)
-        case "env_variables" | "secrets":
+        case "env_variables" | "secrets" | "tools":
             return common_names(one, other)
         case "on_exceed":
             return "refuse" if "refuse" in (one, other) else "cap"
@@ -217,7 +219,7 @@ def read_argument(name: str, text: str) -> object:
     """The value that ``NAME=TEXT`` on a command line means: a list, a number, a truth value, or the text."""
     items = [item for item in text.split(",") if item]
     match name:
-        case "allowed_hosts" | "env_variables" | "secrets":
+        case "allowed_hosts" | "env_variables" | "secrets" | "tools":
             return items
         case "allowed_files":
             return [

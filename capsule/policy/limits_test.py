@@ -135,6 +135,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
             "allowed_hosts": ["api.example.com"],
             "env_variables": ["A"],
             "secrets": ["S"],
+            "tools": ["f"],
         }
     )
     options = {
@@ -146,6 +147,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
         "allowed_hosts": ["*"],
         "env_variables": ["A", "B"],
         "secrets": ["S", "T"],
+        "tools": ["f", "g"],
     }
     effective = apply_limits(declared(**options), limits)
     assert effective.policy == Policy(
@@ -157,6 +159,7 @@ def test_capping_cuts_each_option_to_its_ceiling_and_says_so() -> None:
         allowed_hosts=("api.example.com",),
         env_variables=("A",),
         secrets=("S",),
+        tools=("f",),
     )
     for option in OPTIONS:
         expected = f"main.py:12, capped by [limits] {option} (capsule.toml:14)"

@@ -37,9 +37,10 @@ class Policy:
     allowed_hosts: tuple[str, ...] = ("*",)
     env_variables: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
-GRANTS = ("allowed_files", "allowed_hosts", "env_variables", "secrets")
+GRANTS = ("allowed_files", "allowed_hosts", "env_variables", "secrets", "tools")
 """The options that give a task something of the world outside its sandbox."""
 
 

@@ -12,5 +12,6 @@ OPTIONS = (
     "allowed_hosts",
     "env_variables",
     "secrets",
+    "tools",
 )
 """The options of a task besides its name, in the user guide's order."""

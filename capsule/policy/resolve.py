@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from capsule.errors import Location, PolicyError
-from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets
+from capsule.policy.grants import parse_env, parse_files, parse_hosts, parse_secrets, parse_tools
 from capsule.policy.model import Policy, TaskPolicy
 from capsule.policy.options import OPTIONS
 from capsule.policy.problems import name_hint, show
@@ -92,4 +92,5 @@ PARSERS: Mapping[str, Callable[[object, str, Location | None], object]] = {
     "allowed_hosts": parse_hosts,
     "env_variables": parse_env,
     "secrets": parse_secrets,
+    "tools": parse_tools,
 }

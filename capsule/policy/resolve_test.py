@@ -35,6 +35,7 @@ def test_every_option_is_parsed_and_says_where_it_was_written() -> None:
             "allowed_hosts": ["API.example.com"],
             "env_variables": ["KEY"],
             "secrets": ["OPENAI_KEY"],
+            "tools": ["search"],
         },
         HERE,
         {},
@@ -48,6 +49,7 @@ def test_every_option_is_parsed_and_says_where_it_was_written() -> None:
         allowed_hosts=("api.example.com",),
         env_variables=("KEY",),
         secrets=("OPENAI_KEY",),
+        tools=("search",),
     )
     assert declared.origins == dict.fromkeys(OPTIONS, "main.py:12")
 

@@ -30,6 +30,7 @@ def to_json(policy: TaskPolicy) -> dict[str, Any]:
         "allowed_hosts": list(values.allowed_hosts),
         "env_variables": list(values.env_variables),
         "secrets": list(values.secrets),
+        "tools": list(values.tools),
         "origins": {option: policy.origins.get(option, BUILT_IN) for option in OPTIONS},
     }
 
@@ -39,10 +40,11 @@ def from_json(value: object) -> TaskPolicy:
 
     Raises `ArtifactError` unless it has every field of `to_json`, no other, and only values that a
     source could have declared. Unprintable characters in origins are replaced. An artifact of before
-    there were secrets has none.
+    there were secrets or tools has none.
     """
-    if isinstance(value, dict) and isinstance(value.get("origins"), dict) and "secrets" not in value:
-        value = {**value, "secrets": [], "origins": {"secrets": BUILT_IN, **value["origins"]}}
+    for newer in ("secrets", "tools"):
+        if isinstance(value, dict) and isinstance(value.get("origins"), dict) and newer not in value:
+            value = {**value, newer: [], "origins": {newer: BUILT_IN, **value["origins"]}}
     if not isinstance(value, dict) or value.keys() != {*OPTIONS, "origins"}:
         raise _malformed("its fields are not those of a policy")
     timeout = value["timeout"]

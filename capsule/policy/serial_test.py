@@ -22,6 +22,7 @@ FULL = TaskPolicy(
         allowed_hosts=("*.example.com", "[::1]:8080"),
         env_variables=("KEY",),
         secrets=("OPENAI_KEY",),
+        tools=("search",),
     ),
     {option: f"main.py:{line}" for line, option in enumerate(OPTIONS, 1)},
 )
@@ -39,6 +40,7 @@ policies = st.builds(
     allowed_hosts=st.lists(st.sampled_from(["*", "a.com", "[::1]:80", "1.2.3.4"]), unique=True).map(tuple),
     env_variables=st.lists(st.sampled_from(["A", "_b", "C1"]), unique=True).map(tuple),
     secrets=st.lists(st.sampled_from(["S", "_s"]), unique=True).map(tuple),
+    tools=st.lists(st.sampled_from(["f", "g_2"]), unique=True).map(tuple),
 )
 origins = st.fixed_dictionaries({option: st.just("main.py:1") | st.just("built-in") for option in OPTIONS})
 
@@ -69,6 +71,7 @@ def test_the_same_policy_gives_the_same_text() -> None:
         ("allowed_hosts", [None, "*", ["http://a"], [1], ["a"] * 1001]),
         ("env_variables", [None, "A", ["A=B"], [1]]),
         ("secrets", [None, "A", ["A=B"], ["A", 1]]),
+        ("tools", [None, "f", ["_f"], ["f.g"], ["f", 1], ["\0tool:f"]]),
         ("origins", [None, [], {}, {"ram": "x"}, {**FULL.origins, "x": "y"}, {**FULL.origins, "ram": 1}]),
         ("origins", [{**FULL.origins, "ram": "x" * (MAX_ORIGIN + 1)}]),
     ],
@@ -79,7 +82,9 @@ def test_a_field_that_no_source_could_have_declared_is_refused(field: str, value
             from_json({**to_json(FULL), field: value})
 
 
-@pytest.mark.parametrize("field", [*(option for option in OPTIONS if option != "secrets"), "origins"])
+@pytest.mark.parametrize(
+    "field", [*(option for option in OPTIONS if option not in ("secrets", "tools")), "origins"]
+)
 def test_a_missing_field_is_refused(field: str) -> None:
     value = to_json(FULL)
     del value[field]
@@ -92,12 +97,13 @@ def test_an_unknown_field_is_refused_since_it_may_be_a_restriction() -> None:
         from_json({**to_json(FULL), "nothing_but": []})
 
 
-def test_an_artifact_of_before_there_were_secrets_has_none() -> None:
+@pytest.mark.parametrize("option", ["secrets", "tools"])
+def test_an_artifact_of_before_there_were_secrets_or_tools_has_none(option: str) -> None:
     value = to_json(FULL)
-    del value["secrets"], value["origins"]["secrets"]
+    del value[option], value["origins"][option]
     policy = from_json(value)
-    assert policy.policy.secrets == ()
-    assert policy.origins["secrets"] == "built-in"
+    assert getattr(policy.policy, option) == ()
+    assert policy.origins[option] == "built-in"
     assert policy.policy.env_variables == ("KEY",)
 
 

@@ -131,6 +131,7 @@ def test_every_option_but_the_name_can_have_a_default(project: Path) -> None:
         '["a.com"]',
         '["A"]',
         '["S"]',
+        '["f"]',
     ]
     lines = [f"default_{option} = {value}" for option, value in zip(OPTIONS, values, strict=True)]
     defaults = load(project, "[tasks]\n" + "\n".join(lines)).defaults

@@ -32,9 +32,13 @@ from capsule.sdk.outcome import Envelope
 if TYPE_CHECKING:
     from capsule.egress.fetch import Credentials
     from capsule.egress.secrets.vault import Vault
+    from capsule.runtime.host_tools import ToolExecution
 
 NOT_RETRIED = frozenset({"invalid_call", "limit_exceeded", "cancelled"})
 """Failures that another attempt can't mend."""
+
+RESERVED = "\0"
+"""How the names of tasks begin that are no tasks, but what `RunView.call_tool` knows."""
 
 MOST_BLOCKED = 16
 """Given-up sandboxes of one run that still block in the operating system, each with its thread and memory."""
@@ -63,6 +67,11 @@ class RunView(Provider, Protocol):
         self, parent: Execution, task: str, arguments: str, ended: Callable[[Envelope], None]
     ) -> Execution:
         """Starts a sub-task. Raises `TaskRefused`."""
+
+    def call_tool(
+        self, parent: Execution, task: str, arguments: str, ended: Callable[[Envelope], None]
+    ) -> ToolExecution | None:
+        """Calls a host tool. Raises `TaskRefused`."""
 
     def given_up(self) -> None:
         """A sandbox was given up: it keeps its thread until its system call returns, if ever."""
@@ -99,7 +108,7 @@ class Execution:
         self._lock = threading.Lock()
         self._attempts = 0
         self._attempt: Attempt | None = None
-        self._children: set[Execution] = set()
+        self._children: set[Execution | ToolExecution] = set()
         self._cancelled = False
         self._fuel = 0
         self._load_seconds = 0.0
@@ -157,7 +166,13 @@ class Execution:
 
     def start_child(self, task: str, arguments: str, ended: Callable[[Envelope], None]) -> None:
         """Starts a sub-task, to end it when this task ends. Raises `TaskRefused`."""
-        child = self.run.start_child(self, task, arguments, ended)
+        child: Execution | ToolExecution | None
+        if task.startswith(RESERVED):
+            child = self.run.call_tool(self, task, arguments, ended)
+            if child is None:
+                return
+        else:
+            child = self.run.start_child(self, task, arguments, ended)
         with self._lock:
             self._children.add(child)
         child.on_end(lambda _: self._release(child))  # not remembered for longer than it runs
@@ -300,7 +315,7 @@ class Execution:
             child.cancel()
         end = time.monotonic() + FAREWELL
         for child in left:
-            if child.depth and child._attempt is not None:
+            if isinstance(child, Execution) and child.depth and child._attempt is not None:
                 child.done.wait(max(0.0, end - time.monotonic()))
 
     def _finish(self, value: Any, failure: Failure | None) -> None:
@@ -356,7 +371,7 @@ class Execution:
         for listener in listeners:
             listener(envelope)
 
-    def _release(self, child: Execution) -> None:
+    def _release(self, child: Execution | ToolExecution) -> None:
         with self._lock:
             self._children.discard(child)
 
@@ -373,7 +388,7 @@ def _compute_words(compute: int | None, origin: str) -> str:
     return had if ", capped by " in origin else f"{had}; {more_compute(compute)}"
 
 
-def _number(execution: Execution) -> int:
+def _number(execution: Execution | ToolExecution) -> int:
     return execution.number
 
 

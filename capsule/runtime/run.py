@@ -15,6 +15,7 @@ from capsule.artifact.foreign import ASKED, MAIN_TASK, is_task_name
 from capsule.artifact.foreign_policy import under_ceilings
 from capsule.egress.secrets.masking import NOTHING, Masker
 from capsule.errors import CapsuleError, PolicyError, UsageError
+from capsule.policy.grants import is_tool_name
 from capsule.policy.limits import Limits, apply_limits
 from capsule.policy.model import TaskPolicy
 from capsule.policy.options import OPTIONS
@@ -34,6 +35,7 @@ from capsule.sdk.outcome import Envelope
 
 if TYPE_CHECKING:
     from capsule.egress.secrets.vault import Vault
+    from capsule.runtime.host_tools import ToolExecution
 
 LONGEST_ARGUMENTS_IN_JOURNAL = 4096
 
@@ -158,6 +160,50 @@ class Run:
         else:
             child.submit()
         return child
+
+    def call_tool(
+        self, parent: Execution, task: str, arguments: str, ended: Callable[[Envelope], None]
+    ) -> ToolExecution | None:
+        """Calls a host tool, or tells of those that there are. Raises `TaskRefused`."""
+        from capsule.runtime.host_tools import LIST, PREFIX, ToolExecution
+
+        tools, allowed = self.settings.tools, parent.policy.policy.tools
+        if task == LIST:
+            told = "[]" if tools is None else tools.described(allowed)
+            ended(Envelope(success=True, result=json.loads(told), error=None, execution={}))
+            return None
+        name = task.removeprefix(PREFIX)
+        if not is_tool_name(name):
+            self._refuse(parent, "unknown-task", name, f"no tool can be named {name[:200]!r}")
+        if name not in allowed:
+            why = f"the tool {name!r} is not among the tools {parent.described('tools')}"
+            self.emit(events.Refused(self.id, parent.number, time.time(), "tools", why))
+            raise TaskRefused("unknown-task", f"{why}; declare tools=[{name!r}]")
+        if tools is None or name not in tools.tools:
+            self._refuse(
+                parent, "unknown-task", name, f"whoever started this run has handed over no tool {name!r}"
+            )
+        parsed = self._arguments(parent, task, arguments)
+        if parsed is None:
+            self._refuse(parent, "bad-arguments", name, "the arguments are not as the contract has them")
+        limits = self.settings.limits
+        with self._lock:
+            full = self._tasks - 1 >= limits.tasks
+            if not full:
+                self._tasks += 1
+                number = self._tasks
+        if full:
+            message = (
+                f"a run may call and start {limits.tasks} tools and sub-tasks ({_rule(limits, 'tasks')})"
+            )
+            self._refuse(parent, "task-limit", name, message)
+        self.emit(
+            events.TaskStarted(self.id, number, parent.number, f"tools.{name}", time.time(), '{"tool":true}')
+        )
+        call = ToolExecution(self.emit, self.id, number, name, limits.result_bytes, ended)
+        given = json.loads(parsed)
+        call.start(tools, given["args"], given["kwargs"])
+        return call
 
     def _arguments(self, parent: Execution, task: str, text: str) -> str | None:
         """A sub-task's arguments, written anew; None when they are not what the contract says."""

@@ -15,6 +15,7 @@ from capsule.runtime.protected import Protected
 
 if TYPE_CHECKING:
     from capsule.policy.secrets import Secret
+    from capsule.runtime.host_tools import Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class RunSettings:
     sandboxes may be prepared for the next run of the same file. ``attempts`` makes attempts,
     and with that decides where sandboxes are. ``journal`` gets the events without the values of
     declared variables, ``sinks`` get them as they are, both without secrets. ``secrets`` are the project's.
-    ``tell`` takes sentences for whoever started the run.
+    ``tools`` are the caller's functions that tasks may call. ``tell`` takes sentences for whoever started
+    the run.
     """
 
     root: Path
@@ -37,6 +39,7 @@ class RunSettings:
     sinks: tuple[events.Sink, ...] = ()
     journal: events.Sink | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    tools: Tools | None = None
     ahead: bool = False
     tell: Callable[[str], None] = lambda sentence: None
     attempts: MakeAttempt = ThreadAttempt

@@ -204,14 +204,15 @@ def task(
     allowed_hosts: Listed[str] | None = None,
     env_variables: Listed[str] | None = None,
     secrets: Listed[str] | None = None,
+    tools: Listed[str] | None = None,
 ) -> Decorator: ...
 def task(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Makes a task of a function: ``@task``, or ``@task(name=..., compute=..., ...)``.
 
     ``compute`` is "LOW", "MEDIUM", "HIGH", an amount of fuel or "unlimited"; ``ram`` like "512MB";
     ``timeout`` like "30s"; ``max_retries`` a number; ``allowed_files`` folders, as paths or
-    ``{"path", "mode"}``; ``allowed_hosts``, ``env_variables`` and ``secrets`` names. Raises `TypeError`
-    for an option that doesn't exist.
+    ``{"path", "mode"}``; ``allowed_hosts``, ``env_variables``, ``secrets`` and ``tools`` names. Raises
+    `TypeError` for an option that doesn't exist.
     """
     unknown = options.keys() - set(OPTIONS)
     if unknown:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capsule.events import Event
     from capsule.launch.code import PreparedCode
     from capsule.runtime.execution import Execution
+    from capsule.tools.toolbox import Toolbox
 
 TASK: Final = "turn"
 
@@ -53,6 +54,7 @@ class Core:
         idle_timeout: float | None = IDLE_SECONDS,
         on_output: OnOutput | None = None,
         checkpoints: bool = True,
+        toolbox: Toolbox | None = None,
         forked_from: Core | None = None,
     ) -> None:
         with _opening:
@@ -72,6 +74,7 @@ class Core:
         self._idle_timeout = idle_timeout
         self._on_output = on_output
         self._checkpoints = checkpoints
+        self._toolbox = toolbox
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._waiting: deque[tuple[str, Ended]] = deque()
@@ -179,6 +182,7 @@ class Core:
             limits=limits,
             env_file=self._env_file,
             sinks=(said,),
+            tools=self._toolbox,
             folders=(folder,),
             makes=self._live.attempt,
             begun=self._begun,
@@ -211,6 +215,7 @@ class Core:
                 idle_timeout=self._idle_timeout,
                 on_output=self._on_output,
                 checkpoints=self._checkpoints,
+                toolbox=self._toolbox,
                 forked_from=self,
             )
             try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from capsule.errors import UsageError
 from capsule.policy.limits import Limits
@@ -16,6 +16,9 @@ from capsule.policy.sizes import parse_duration
 from capsule.sessions.core import IDLE_SECONDS, Core, OnOutput, prepared_session
 from capsule.sessions.files import Files, SyncFiles
 from capsule.sessions.turn import Turn
+
+if TYPE_CHECKING:
+    from capsule.tools.toolbox import Approve
 
 
 class _Door:
@@ -38,6 +41,8 @@ class _Door:
         idle_timeout: str | float | None = IDLE_SECONDS,
         on_output: OnOutput | None = None,
         checkpoints: bool = True,
+        tools: Sequence[Callable[..., Any]] = (),
+        approve: Approve | None = None,
         **options: Any,
     ) -> None:
         from capsule.launch.code import Code
@@ -45,6 +50,13 @@ class _Door:
         here = Path.cwd() if cwd is None else Path(cwd).absolute()
         if "max_retries" in options:
             raise UsageError("a turn is not retried: what it did would be done again")
+        toolbox = None
+        if tools:
+            from capsule.tools.tool import tools_of
+            from capsule.tools.toolbox import Toolbox
+
+            toolbox = Toolbox(tools_of(tools), approve, self._loop())
+            options = {**options, "tools": list(toolbox.tools)}
         Code("", language, tuple(packages), options).ceilings()  # what is wrong with them is said at once
         folder = None if workspace is None else (here / workspace).resolve()
         if folder is not None and not folder.is_dir():
@@ -59,7 +71,13 @@ class _Door:
             idle_timeout=None if idle_timeout is None else parse_duration(idle_timeout, "idle_timeout", None),
             on_output=on_output,
             checkpoints=checkpoints,
+            toolbox=toolbox,
         )
+
+    @staticmethod
+    def _loop() -> asyncio.AbstractEventLoop | None:
+        """Where tools that are coroutines run."""
+        return None
 
     @classmethod
     def _of(cls, core: Core) -> Self:
@@ -137,8 +155,15 @@ class Session(_Door):
     each turn. ``limits={"total_compute": ...}`` bounds all turns together, ``idle_timeout`` (seconds, or
     ``"10m"``; None is never) the time without one. ``workspace`` is a folder for its files instead of a
     private one. ``checkpoints=False`` saves the copy before each turn; one that ends its sandbox then ends
-    the session.
+    the session. ``tools`` and ``approve`` are those of `capsule.run`, for every turn.
     """
+
+    @staticmethod
+    def _loop() -> asyncio.AbstractEventLoop | None:
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            return None  # opened before there is one: each coroutine gets a loop of its own
 
     @property
     def files(self) -> Files:

@@ -32,7 +32,7 @@ GREEDY_PYTHON = """
     @task(
         name="main", compute="HIGH", ram="256MB", timeout="20s",
         allowed_files=["data", {"path": "in", "mode": "ro"}], allowed_hosts=["127.0.0.1", "*"],
-        env_variables=["CAPSULE_TEST_SECRET", "HOME"], secrets=["TOKEN"],
+        env_variables=["CAPSULE_TEST_SECRET", "HOME"], secrets=["TOKEN"], tools=["search"],
     )
     def main(url):
         return [attempt(url), helper(url).unwrap()]
@@ -87,7 +87,7 @@ GREEDY_TYPESCRIPT = """
     export const main = task({
       name: "main", compute: "HIGH", ram: "256MB", timeout: "20s",
       allowedFiles: ["data", { path: "in", mode: "ro" }], allowedHosts: ["127.0.0.1", "*"],
-      envVariables: ["CAPSULE_TEST_SECRET", "HOME"], secrets: ["TOKEN"],
+      envVariables: ["CAPSULE_TEST_SECRET", "HOME"], secrets: ["TOKEN"], tools: ["search"],
     }, async (url: string) => [await attempt(url), (await helper(url)).result]);
 """
 

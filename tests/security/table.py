@@ -32,6 +32,7 @@ TITLES = {
     "evaded_ceilings_test.py": "Ways around the ceilings",
     "code_test.py": "Code without a file",
     "sessions_test.py": "Sessions",
+    "tools_test.py": "Host tools",
     "deny_all_test.py": "`--deny-all`",
     "repositories_test.py": "Hostile repositories, with everything watched",
     "installs_test.py": "Installing packages",

@@ -102,6 +102,11 @@ _VARIABLES: Schema = {
     "maxItems": MAX_ENTRIES,
     "items": {"type": "string", "pattern": _ENV_NAME},
 }
+_TOOLS: Schema = {
+    "type": "array",
+    "maxItems": MAX_ENTRIES,
+    "items": {"type": "string", "pattern": f"^[A-Za-z][A-Za-z0-9_]{{0,{MAX_ENV_NAME - 1}}}$"},
+}
 _BOOLEAN: Schema = {"type": "boolean"}
 
 _OPTIONS: dict[str, Schema] = {
@@ -113,6 +118,7 @@ _OPTIONS: dict[str, Schema] = {
     "allowed_hosts": _HOSTS,
     "env_variables": _VARIABLES,
     "secrets": _VARIABLES,
+    "tools": _TOOLS,
 }
 _LIMITS: dict[str, Schema] = {
     **_OPTIONS,

@@ -13,7 +13,7 @@ from capsule_c.tokens import Token, Tokens, tokenize
 MACRO = "CAPSULE_TASK"
 EXAMPLE = f'{MACRO}(main, "compute=LOW", "timeout=5s")'
 
-LISTS = ("allowed_files", "allowed_hosts", "env_variables", "secrets")
+LISTS = ("allowed_files", "allowed_hosts", "env_variables", "secrets", "tools")
 """Options whose value is a list: their items are separated by commas."""
 
 MODES = ("ro", "rw", "read-only", "read-write")

@@ -141,8 +141,8 @@ def watch(bundle: Bundle, root: Path, started: int) -> Watch | None:
     for path in extended(path for path in list(files) if path.endswith(("tsconfig.json", "jsconfig.json"))):
         files[path] = None
     for name in bundle.absent:
-        place = Path(_absolute(root, name))
-        folders.update((str(folder), (0, "")) for folder in (place, place.parent))
+        missing = Path(_absolute(root, name))
+        folders.update((str(folder), (0, "")) for folder in (missing, missing.parent))
     limit = started - _CLOCK_STEP
     for path in files:
         facts = files[path] = _facts(path)

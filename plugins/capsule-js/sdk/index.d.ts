@@ -48,6 +48,8 @@ export interface TaskOptions {
    * the host puts the value into requests to the secret's hosts. Default: none.
    */
   secrets?: readonly string[];
+  /** Names of host tools: functions that whoever starts the run hands over. Default: none. */
+  tools?: readonly string[];
 }
 
 /** What the host measured. */
@@ -152,3 +154,13 @@ export declare function task<Arguments extends unknown[], Given>(
   options: TaskOptions,
   fn: (...args: Arguments) => Given,
 ): Task<Arguments, Given>;
+
+/**
+ * Host tools: functions of the program that starts the run, which a task may call that declares their names.
+ * One object has the arguments by name; anything else is taken by place. A call that the task may not make is an
+ * error, arguments that don't fit are a `TypeError`, and a tool that fails is a `ToolError`.
+ */
+export declare const tools: Record<string, (...args: any[]) => Promise<any>>;
+
+/** What a tool chose to tell of its failure. */
+export declare class ToolError extends Error {}

@@ -5,6 +5,23 @@ import { Envelope, TaskError, promised } from "./envelope.js";
 
 export { TaskError };
 
+/** What a tool chose to tell of its failure. */
+export class ToolError extends Error {
+  get name() {
+    return "ToolError";
+  }
+}
+
+/** Outside a sandbox there are no tools: each call says so. */
+export const tools = new Proxy(Object.freeze(Object.create(null)), {
+  get(_, name) {
+    if (typeof name !== "string" || name === "then") return undefined;
+    return async () => {
+      throw new Error(`there is no tool "${name}" outside of a sandbox: tools are given to a run`);
+    };
+  },
+});
+
 const AsyncFunction = (async () => {}).constructor;
 
 export function task(options, fn) {

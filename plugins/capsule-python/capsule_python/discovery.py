@@ -284,6 +284,7 @@ _EXAMPLES = {
     "allowed_hosts": '["api.example.com"]',
     "env_variables": '["API_KEY"]',
     "secrets": '["OPENAI_KEY"]',
+    "tools": '["search"]',
 }
 
 

@@ -29,6 +29,7 @@ export function task(options, fn) {
 }
 
 export { Envelope, TaskError };
+export { ToolError, tools } from "./tools.js";
 
 function begin(name, args) {
   needHost(`the task "${name}"`);

@@ -3,7 +3,7 @@
 import "./buffer.js";
 import process from "./process.js";
 import "../web/channel.js";
-import { Envelope, TaskError, task } from "../sdk.js";
+import { Envelope, TaskError, ToolError, task, tools } from "../sdk.js";
 import { console } from "../web/console.js";
 import assert from "./assert.js";
 import asyncHooks from "./async_hooks.js";
@@ -39,7 +39,7 @@ class Console {
 }
 
 const table = {
-  "@capsule-run/sdk": { Envelope, TaskError, task },
+  "@capsule-run/sdk": { Envelope, TaskError, ToolError, task, tools },
   "@capsule-run/sdk/runner": small.runner,
   assert,
   "assert/strict": assert.strict,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from . import http
+from . import http, tools
 from .outcome import Envelope, TaskError
 from .tasks import task
+from .tools import ToolError
 
-__all__ = ["Envelope", "TaskError", "http", "run", "run_sync", "task"]
+__all__ = ["Envelope", "TaskError", "ToolError", "http", "run", "run_sync", "task", "tools"]
 
 
 def run(*args: Any, **kwargs: Any) -> NoReturn:

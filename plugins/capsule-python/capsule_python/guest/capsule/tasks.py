@@ -167,6 +167,7 @@ def task(
     allowed_hosts: list[str] | None = None,
     env_variables: list[str] | None = None,
     secrets: list[str] | None = None,
+    tools: list[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Task]: ...
 def task(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any
