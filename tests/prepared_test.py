@@ -120,6 +120,23 @@ def test_the_next_run_finds_a_sandbox_that_is_ready(place, project):
     settled(place, 1)
 
 
+def test_a_sandbox_that_is_ready_before_the_result_of_the_last_run_is_read_counts(
+    place, project, monkeypatch
+):
+    """A host that is held up gets both messages of its worker at once."""
+    receive = WorkerProcess.receive
+
+    def held_up(worker, timeout):
+        time.sleep(0.1)
+        return receive(worker, timeout)
+
+    path = project.write("main.py", IDENTITY)
+    monkeypatch.setattr(WorkerProcess, "receive", held_up)
+    run_sync(path)
+    monkeypatch.undo()
+    settled(place, 1)
+
+
 def test_a_prepared_sandbox_is_used_once_and_shares_nothing(place, project):
     path = project.write("main.py", IDENTITY)
     results = []

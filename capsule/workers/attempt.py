@@ -128,11 +128,13 @@ class ProcessAttempt:
             worker.send(Kind.CANCEL, {})
         try:
             while (failure := self._overdue(watch, worker)) is None:
-                for spoken_of, message in worker.receive(watch.patience()):
+                news = worker.receive(watch.patience())
+                for place, (spoken_of, message) in enumerate(news, 1):
                     if spoken_of != number:
                         continue
                     if isinstance(message, Result):
                         worker.preparing = wanted if ahead and message.answer is not None else None
+                        worker.note(news[place:])  # it may have gone on before we read
                         return watch.believe(message, self._cancelled_at is not None), True
                     if isinstance(message, Loaded):
                         watch.loaded()

@@ -169,13 +169,17 @@ class WorkerProcess:
                 news = self.receive(0)
                 if not news:
                     return True
-                for _attempt, message in news:
-                    if isinstance(message, Prepared):
-                        self.ready = message.ready
-                        self.preparing = self.preparing if message.ready else None
+                self.note(news)
         except WorkerDied:
             pass
         return False
+
+    def note(self, news: Sequence[tuple[int, Message]]) -> None:
+        """Takes note of what it says when an attempt is over: whether its next sandbox is ready."""
+        for _, message in news:
+            if isinstance(message, Prepared):
+                self.ready = message.ready
+                self.preparing = self.preparing if message.ready else None
 
     def wake(self) -> None:
         """Makes `receive` return, on whatever thread it waits."""
