@@ -29,6 +29,7 @@ WRITTEN = {
     ),
     "env_variables": ('["A", "B"]', ["A", "B"], "A,B"),
     "secrets": ('["A"]', ["A"], "A"),
+    "tools": ('["f"]', ["f"], "f"),
     "depth": ("3", 3, "3"),
     "tasks": ("7", 7, "7"),
     "concurrency": ("1", 1, "1"),
@@ -66,7 +67,7 @@ def test_a_ceiling_is_the_same_in_capsule_toml_in_code_and_on_the_command_line(t
 
 OPTION = """
     import os, time
-    from capsule import task, http
+    from capsule import task, http, tools
 
     @task({options})
     def main(url=None):
@@ -85,6 +86,7 @@ OVER = {
                       "permission_denied"),
     "env_variables": ("[]", "env_variables=['HOME']", "return os.environ.get('HOME')", None),
     "secrets": ("[]", "secrets=['TOKEN']", "return os.environ.get('TOKEN')", None),
+    "tools": ("[]", "tools=['search']", "return tools.search()", "permission_denied"),
 }  # fmt: skip
 
 

@@ -312,6 +312,7 @@ def test_the_defaults_are_those_of_the_guide(project, cli):
         "allowed_hosts": ["*"],
         "env_variables": [],
         "secrets": [],
+        "tools": [],
     }
 
 

@@ -605,7 +605,8 @@ def in_typescript(project, secret):
 
 def refused(found):
     """Whether the system said no to each, by its code, or no path may have such a form."""
-    return all(re.match("Error: (E[A-Z]+: |The path must be)", each) for each in found)
+    form = r"Error: (E[A-Z]+: |The path must be|The argument 'path' must be .* without null bytes)"
+    return all(re.match(form, each) for each in found)
 
 
 def test_typescript_does_what_it_is_granted(in_typescript):
