@@ -90,5 +90,5 @@ def test_a_hostile_file_takes_time_that_grows_with_its_size():
         return time.process_time() - started
 
     seconds(1000)
-    # Ten times the size would be a hundred times the time, if it grew with its square. One try may be disturbed.
+    # Ten times the size would be a hundred times the time if it grew with its square. A try may be disturbed.
     assert any(seconds(40_000) < 40 * max(seconds(4_000), 0.01) for _ in range(3))
