@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,18 @@ from capsule_js.edits import Edit, Shifts, apply
 from capsule_js.syntax import parse
 
 if TYPE_CHECKING:
-    from tree_sitter import Query
+    from tree_sitter import Node, Query
 
 OWN_SCOPE: str = "parameter-scopes"
 """The feature that a language's engine lacks when it copies parameters that closures among them see."""
 
+_STORES = b"async_hooks"
+"""What a program names that has stores which go along with its work: its awaits say so (``context.js``)."""
+
+_HELD = b" __capsule_held("
+
 _FOUND = """
+(await_expression) @await
 (formal_parameters) @parameters
 (call_expression function: (identifier) @name (#eq? @name "__name")) @named
 """
@@ -46,4 +52,15 @@ def finish(bundle: bytes, unsupported: Iterable[str]) -> tuple[bytes, Shifts]:
         patience = parameter_scopes.Patience()
         for parameters in found.get("parameters", ()):
             edits.extend(parameter_scopes.edits_of(parameters, patience))
+    if _STORES in bundle:
+        for expression in found.get("await", ()):
+            edits.extend(_held(expression))
     return apply(bundle, edits)
+
+
+def _held(expression: Node) -> Iterator[Edit]:
+    """A call around what is awaited."""
+    value = expression.named_child(0)
+    if value is not None:
+        yield Edit(value.start_byte, value.start_byte, _HELD)
+        yield Edit(value.end_byte, value.end_byte, b")")

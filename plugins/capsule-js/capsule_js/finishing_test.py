@@ -103,3 +103,30 @@ def test_functions_without_end_within_each_other_are_refused(monkeypatch: pytest
     monkeypatch.setattr(parameter_scopes, "Patience", partial(parameter_scopes.Patience, 10_000))
     with pytest.raises(BuildError, match="too deep"):
         finished(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("async()=>await x;", "async()=>await  __capsule_held(x);"),
+        ("async()=>{await(x),y};", "async()=>{await __capsule_held((x)),y};"),
+        (
+            "async()=>await await f(await g());",
+            "async()=>await  __capsule_held(await  __capsule_held(f(await  __capsule_held(g()))));",
+        ),
+        (
+            'await __name(async()=>await y,"n");',
+            'await  __capsule_held(__name(async()=>await  __capsule_held(y),"n"));',
+        ),
+        ("for await(const a of b)c();", "for await(const a of b)c();"),
+        (
+            "async(x,get=()=>x)=>await(x=get);",
+            "async(x,...__capsule_rest)=>{let [get=()=>x]=[...__capsule_rest];"
+            "return(await __capsule_held((x=get)))};",
+        ),
+    ],
+)
+def test_what_is_awaited_is_told_where_stores_go_along_with_work(given: str, wanted: str) -> None:
+    stores = 'builtins["async_hooks"];'
+    assert finished(stores + given) == stores + wanted
+    assert "__capsule_held" not in finished(given)

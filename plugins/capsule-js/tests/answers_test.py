@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from capsule_js.finishing import finish
 
 ENGINES = ("quickjs", "starlingmonkey")
 FOLDER = Path(__file__).parent / "answers"
@@ -21,7 +22,8 @@ def test_answers_are_those_of_node(call, tmp_path, name):
         'const { task } = require("@capsule-run/sdk");\n'
         f'{PRELUDE}\ntask({{ name: "main" }}, async () => {{\n{table}\n}});'
     )
-    done = call(source, files=[(tmp_path, "/answers", True)], env={"ROOT": "/answers"})
+    bundle, _ = finish(source.encode(), ())
+    done = call(bundle.decode(), files=[(tmp_path, "/answers", True)], env={"ROOT": "/answers"})
     assert done.answer is not None, done
     assert done.answer.get("result", done.answer) is None, done.answer
     expected = (FOLDER / f"{name}.txt").read_text("utf-8").splitlines()

@@ -24,7 +24,7 @@ export async function turn() {
   const { readable, writable } = makeFuture(U32);
   const read = readable.read();
   // `await` asks for it: a program may have replaced the one of all promises.
-  read.constructor = NativePromise;
+  Object.defineProperty(read, "constructor", { value: NativePromise });
   writable.write(0);
   await read;
 }

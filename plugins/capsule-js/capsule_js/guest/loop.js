@@ -2,6 +2,7 @@
 
 import { sleep } from "capsule:runtime/clock@1.0.0";
 import { waitAny } from "capsule:runtime/pending@1.0.0";
+import { current, enter, within } from "./context.js";
 import { now } from "./fresh.js";
 import { turn } from "./language.js";
 import { checkMemory } from "./reserve.js";
@@ -12,6 +13,7 @@ const GLANCE = 1; // milliseconds between two looks at what the host has ended
 
 const NativePromise = Promise;
 const { withResolvers } = Promise;
+const { apply } = Reflect;
 
 const timers = new Map();
 let immediates = [];
@@ -59,6 +61,7 @@ export async function settle(promise, what) {
   for (;;) {
     checkMemory();
     await turn();
+    enter(null);
     if (failures.length) {
       const [{ error }] = failures;
       failures = [];
@@ -112,7 +115,7 @@ function fireTimer() {
   if (timer.due > now()) return false;
   if (timer.repeat) timer.schedule();
   else timers.delete(timer.id);
-  guard(timer.callback, timer.args);
+  guard(timer.callback, timer.args, timer.context, timer);
   return true;
 }
 
@@ -123,7 +126,7 @@ function fireImmediate() {
   // Promise jobs run between two immediates, as in Node: the rest of the batch waits for its turn.
   const immediate = batch.shift();
   immediates = batch.concat(immediates);
-  if (!immediate.cleared) guard(immediate.callback, immediate.args);
+  if (!immediate.cleared) guard(immediate.callback, immediate.args, immediate.context, immediate);
   return true;
 }
 
@@ -142,9 +145,9 @@ function collect(handles) {
   }
 }
 
-function guard(callback, args) {
+function guard(callback, args, context, receiver) {
   try {
-    returned(callback(...args));
+    within(context, () => returned(apply(callback, receiver, args)));
   } catch (error) {
     uncaught(error);
   }
@@ -164,7 +167,9 @@ class Timeout {
     this.args = args;
     this.delay = delay >= 1 && delay <= LONGEST_DELAY ? Math.trunc(delay) : 1;
     this.repeat = repeat;
+    this.context = current();
     this.referenced = true;
+    this.cleared = false;
     this.schedule();
   }
   schedule() {
@@ -184,10 +189,11 @@ class Timeout {
     return this.referenced;
   }
   refresh() {
-    if (timers.has(this.id)) this.schedule();
+    if (!this.cleared) this.schedule();
     return this;
   }
   close() {
+    this.cleared = true;
     timers.delete(this.id);
     return this;
   }
@@ -203,6 +209,7 @@ class Immediate {
   constructor(callback, args) {
     this.callback = checked(callback);
     this.args = args;
+    this.context = current();
     this.cleared = false;
     immediates.push(this);
   }
@@ -233,7 +240,8 @@ export function setImmediate(callback, ...args) {
 }
 
 export function clearTimeout(timer) {
-  if (timer !== undefined && timer !== null) timers.delete(typeof timer === "object" ? timer.id : Number(timer));
+  const found = timer instanceof Timeout ? timer : timers.get(typeof timer === "object" ? timer?.id : Number(timer));
+  found?.close();
 }
 
 export function clearImmediate(immediate) {
@@ -244,12 +252,14 @@ const enqueue = globalThis.queueMicrotask;
 
 export function queueMicrotask(callback) {
   checked(callback);
-  enqueue(() => guard(callback, []));
+  const context = current();
+  enqueue(() => guard(callback, [], context));
 }
 
 export function nextTick(callback, ...args) {
   checked(callback);
-  enqueue(() => guard(callback, args));
+  const context = current();
+  enqueue(() => guard(callback, args, context));
 }
 
 Object.assign(globalThis, {

@@ -1,5 +1,6 @@
 // Loads the user's program and calls its tasks.
 
+import { enter } from "./context.js";
 import { entry } from "./entries.js";
 import { describe } from "./failure.js";
 import { wrap } from "./frames.js";
@@ -47,15 +48,16 @@ export async function run(call) {
   }
   try {
     const given = Object.keys(kwargs).length ? [...args, kwargs] : args;
-    const result = await settle(invoke(found.fn, given), `the task "${name}"`);
+    const result = await settle(invoke(found, given), `the task "${name}"`);
     return `{"result":${encode(result)}}`;
   } catch (error) {
     return failed(describe(error));
   }
 }
 
-async function invoke(fn, args) {
+async function invoke({ fn, context }, args) {
   try {
+    enter(context);
     // Awaited here, since returning a promise would call its `then`, which a program may have replaced.
     return await fn(...args);
   } catch (error) {

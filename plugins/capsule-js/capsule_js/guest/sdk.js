@@ -3,6 +3,7 @@
 import { Envelope, TaskError, promised } from "@capsule-run/sdk/envelope.js";
 import { outcome, start as startTask } from "capsule:runtime/tasks@1.0.0";
 import { text } from "./border.js";
+import { current } from "./context.js";
 import { position } from "./frames.js";
 import { needHost } from "./fresh.js";
 import { ended } from "./loop.js";
@@ -20,7 +21,7 @@ export function task(options, fn) {
   if (typeof name !== "string" || !name) throw new TypeError("task({ name }, fn): a task needs a name");
   if (typeof fn !== "function") throw new TypeError(`task({ name: "${name}" }, fn): fn is a function`);
   if (registry.has(name)) throw new Error(`two tasks are named "${name}"`);
-  registry.set(name, { fn, options, stack: new Error().stack });
+  registry.set(name, { fn, options, context: current(), stack: new Error().stack });
 
   const start = (...args) => promised(concurrent(name, args), name);
   const call = fn instanceof AsyncFunction ? (...args) => start(...args) : (...args) => blocking(name, args);
