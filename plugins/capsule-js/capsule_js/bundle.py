@@ -30,7 +30,7 @@ SDK = "@capsule-run/sdk"
 TIMEOUT = 120.0
 """Seconds that bundling may take; a program with large packages takes one."""
 
-FORMAT = 4
+FORMAT = 5
 """Goes up when other bundles come of the same files."""
 
 _NAMESPACE = "capsule-builtin"
@@ -42,8 +42,8 @@ _FLAGS = (
     "--platform=neutral",
     "--target=es2023",
     "--supported:dynamic-import=false",
-    "--main-fields=browser,module,main",
-    "--conditions=worker,browser,module",
+    "--main-fields=main,module",
+    "--conditions=node",
     '--define:process.env.NODE_ENV="production"',
     '--define:import.meta.url="file:///app/main.js"',
     '--define:import.meta.dirname="/app"',

@@ -79,10 +79,19 @@ def test_paths_of_tsconfig_are_followed(esbuild: Esbuild, tmp_path: Path) -> Non
     assert "via paths" in bundle(tmp_path, esbuild, files).text
 
 
-def test_exports_of_packages_are_followed_with_conditions_for_web_apis(
-    esbuild: Esbuild, tmp_path: Path
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"exports": {".": {"worker": "./worker.js", "browser": "./worker.js", "default": "./node.js"}}},
+        {"exports": {".": {"node": "./node.js", "import": "./worker.js"}}},
+        {"main": "./node.js", "module": "./worker.js", "browser": "./worker.js"},
+        {"main": "./node.js", "browser": {"./node.js": "./worker.js"}},
+    ],
+)
+def test_packages_are_taken_as_node_takes_them(
+    esbuild: Esbuild, tmp_path: Path, settings: dict[str, object]
 ) -> None:
-    package = {"name": "p", "exports": {".": {"worker": "./worker.js", "default": "./node.js"}}}
+    package = {"name": "p", **settings}
     files = {
         "main.ts": 'import p from "p"; console.log(p);',
         "node_modules/p/package.json": json.dumps(package),
@@ -90,8 +99,8 @@ def test_exports_of_packages_are_followed_with_conditions_for_web_apis(
         "node_modules/p/node.js": "export default 'for node';",
     }
     made = bundle(tmp_path, esbuild, files)
-    assert "for workers" in made.text
-    assert made.packages == ("node_modules/p/worker.js",)
+    assert "for node" in made.text
+    assert made.packages == ("node_modules/p/node.js",)
     assert set(made.own) == {"main.ts"}
 
 
