@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+import struct
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 CREATE_RULESET: Final = 444
@@ -40,14 +42,6 @@ BIND_TCP, CONNECT_TCP = 0b01, 0b10
 ABSTRACT_SOCKETS_AND_SIGNALS: Final = 0b11
 
 
-class _Ruleset(ctypes.Structure):
-    _fields_ = (
-        ("handled_access_fs", ctypes.c_uint64),
-        ("handled_access_net", ctypes.c_uint64),
-        ("scoped", ctypes.c_uint64),
-    )
-
-
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
@@ -61,32 +55,57 @@ def abi() -> int:
     return max(0, _call(CREATE_RULESET, None, 0, VERSION))
 
 
-def restrict(
-    folders: Iterable[tuple[int, bool]], programs: Iterable[int] = (), *, connect: bool = False
-) -> bool:
-    """Gives up all files but those below ``folders`` (descriptors, and whether they may be written), and TCP.
+def attributes(*, connect: bool = False) -> bytes:
+    """What a ruleset is made with: all that this kernel's version can refuse; empty when it is too old.
 
-    ``folders`` may be files, too. ``programs`` (descriptors of files and folders) may be read and executed.
     With ``connect``, connections to anywhere are left; listening isn't.
-    Holds for this thread and those that it starts, for ever. Needs no-new-privileges. Returns False when the
-    kernel has no Landlock that will do. Raises `OSError` when it has and refuses.
     """
     version = abi()
     if version < OLDEST_ABI:
-        return False
-    handled = _rights(version)
-    attributes = _Ruleset(
-        handled,
+        return b""
+    fields = (
+        _rights(version),
         (BIND_TCP if connect else BIND_TCP | CONNECT_TCP) if version >= 4 else 0,
         ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0,
     )
-    size = 24 if version >= 6 else 16 if version >= 4 else 8
-    ruleset = _checked(_call(CREATE_RULESET, ctypes.byref(attributes), size, 0))
+    known = 3 if version >= 6 else 2 if version >= 4 else 1
+    return struct.pack(f"={known}Q", *fields[:known])
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may be done with a path, and below it where it is a folder."""
+
+    path: str
+    of_folder: int
+    of_file: int
+
+
+def rules(*, reads: Iterable[str], writes: Iterable[str], programs: Iterable[str]) -> list[Rule]:
+    """Rules for this kernel; ``programs`` may be executed. Empty for a kernel that is too old."""
+    version = abi()
+    if version < OLDEST_ABI:
+        return []
+    handled = _rights(version)
+    kinds = ((reads, READING), (writes, WRITING & handled), (programs, READING | EXECUTE))
+    return [Rule(path, rights, rights & OF_FILES) for paths, rights in kinds for path in paths]
+
+
+def restrict(folders: Iterable[tuple[int, bool]]) -> bool:
+    """Gives up all files but those below ``folders`` (descriptors, and whether they may be written), and TCP.
+
+    ``folders`` may be files, too.
+    Holds for this thread and those that it starts, for ever. Needs no-new-privileges. Returns False when the
+    kernel has no Landlock that will do. Raises `OSError` when it has and refuses.
+    """
+    wanted = attributes()
+    if not wanted:
+        return False
+    handled = _rights(abi())
+    ruleset = _checked(_call(CREATE_RULESET, wanted, len(wanted), 0))
     try:
         for folder, writable in folders:
             _allow(ruleset, folder, (WRITING if writable else READING) & handled)
-        for program in programs:
-            _allow(ruleset, program, READING | EXECUTE)
         _checked(_call(RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)

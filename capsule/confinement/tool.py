@@ -8,14 +8,17 @@ that it is granted, and nothing that it wrote.
 from __future__ import annotations
 
 import errno
-import os
+import marshal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from capsule.confinement import landlock, seccomp
 from capsule.confinement.seccomp import step
-from capsule.confinement.worker import drop_privileges
+
+_LAUNCHER: Final = str(Path(__file__).parent / "launcher.py")
 
 AF_INET: Final = 2
 AF_INET6: Final = 10
@@ -78,33 +81,21 @@ class Granted:
     network: bool = False
 
 
-def confine(granted: Granted) -> None:
-    """Leaves this process, and all that it starts, what is granted, as far as the kernel can see to it.
+def launched(command: Sequence[str], granted: Granted) -> list[str]:
+    """``command`` (its program an absolute path), started so that the kernel keeps it to what is granted.
 
-    Call it while there is one thread. Raises `OSError` when the system has a means and refuses it.
+    That holds for all that it starts, too. A small process of ours confines itself and becomes the tool.
     """
-    opened = [(path, False) for path in granted.reads] + [(path, True) for path in granted.writes]
-    folders = [(descriptor, writable) for path, writable in opened if (descriptor := _open(path)) is not None]
-    programs = [descriptor for path in granted.programs if (descriptor := _open(path)) is not None]
-    drop_privileges()
-    landlock.restrict(folders, programs, connect=granted.network)
-    code = _filter(network=granted.network)
-    if code and seccomp.available():
-        seccomp.install(b"".join(code))
-    for descriptor in (*programs, *(descriptor for descriptor, _ in folders)):
-        os.close(descriptor)
+    rules = landlock.rules(reads=granted.reads, writes=granted.writes, programs=granted.programs)
+    attributes = landlock.attributes(connect=granted.network)
+    code = b"".join(_filter(network=granted.network)) if seccomp.available() else b""
+    orders = marshal.dumps((attributes, [(rule.of_folder, rule.of_file) for rule in rules], code)).hex()
+    return [sys.executable, "-I", "-S", _LAUNCHER, orders, *(rule.path for rule in rules), *command]
 
 
 def no_processes() -> bytes:
     """A filter that refuses a process, for ever, to start another; empty where there is none for it."""
     return b"".join(_no_processes()) if seccomp.available() else b""
-
-
-def _open(path: str) -> int | None:
-    try:
-        return os.open(path, getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
-    except OSError:
-        return None
 
 
 def _filter(*, network: bool) -> list[bytes]:

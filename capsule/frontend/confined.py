@@ -8,7 +8,6 @@ which it is.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,16 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-_START: Final = """
-import json, os, signal, sys
-home, granted, command = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
-sys.path.insert(0, home)
-from capsule.confinement.tool import Granted, confine
-for number in (signal.SIGPIPE, signal.SIGXFSZ):
-    signal.signal(number, signal.SIG_DFL)
-confine(Granted(**granted))
-os.execv(command[0], command)
-"""
+from capsule.confinement.tool import Granted, launched
 
 _PROGRAMS: Final = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store",
@@ -142,9 +132,8 @@ def _started(
 ) -> list[str]:
     if sys.platform != "linux":
         return list(command)
-    home = str(Path(__file__).parent.parent.parent)
-    granted = {"reads": reads, "writes": writes, "programs": programs, "network": network}
-    return [sys.executable, "-I", "-S", "-c", _START, home, json.dumps(granted), *command]
+    granted = Granted(tuple(reads), tuple(writes), tuple(programs), network=network)
+    return launched(command, granted)
 
 
 def _listed(variable: str) -> list[str]:
