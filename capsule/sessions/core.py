@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from capsule.policy.limits import Limits
 from capsule.runtime.preopens import Preopen
 from capsule.runtime.scheduler import MACHINE
 from capsule.sdk.outcome import Envelope
+from capsule.sessions.idle import alarm
 from capsule.sessions.live import LiveWorker, Place
 from capsule.sessions.turn import Turn
 from capsule.sessions.workspace import Family, Workspace
@@ -82,7 +84,7 @@ class Core:
         self._execution: Execution | None = None
         self._fuel = 0
         self._closed: str | None = None
-        self._idle: threading.Timer | None = None
+        self.idle_until: float | None = None
         if workspace is not None:
             self._family: Family | None = None
             self._place: Place | None = None
@@ -95,6 +97,8 @@ class Core:
             self.workspace = Workspace(self._family.folder / name, private=True)
         self._live = LiveWorker(self._place, checkpoints=checkpoints)
         self._rest()
+        if idle_timeout is not None:
+            alarm.watch(self)
 
     # Turns
 
@@ -140,7 +144,7 @@ class Core:
 
     def _run(self, code: str) -> Turn:
         self._check_open()
-        self._stop_resting()
+        self.idle_until = None
         try:
             self.workspace.begin(keep=self._checkpoints)
             said = _Said(self._on_output)
@@ -253,7 +257,7 @@ class Core:
                 return
             self._closed = why
         _open.discard(self)
-        self._stop_resting()
+        alarm.forget(self)
         self.cancel()
         with self._turn:
             self._live.close()
@@ -271,17 +275,16 @@ class Core:
             raise CapsuleError(f"the session is over: {self.closed}", hint="open another one")
 
     def _rest(self) -> None:
-        if self._idle_timeout is None or self._closed is not None:
-            return
-        why = f"nothing ran in it for {self._idle_timeout:g} s"
-        self._idle = threading.Timer(self._idle_timeout, self.close, [why])
-        self._idle.daemon = True
-        self._idle.start()
+        if self._idle_timeout is not None:
+            self.idle_until = time.monotonic() + self._idle_timeout
+            alarm.moved(self.idle_until)
 
-    def _stop_resting(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+    def overslept(self) -> None:
+        """Nothing ran in it for too long."""
+        if self.idle_until is None:  # a turn has begun meanwhile
+            alarm.watch(self)
+            return
+        self.close(f"nothing ran in it for {self._idle_timeout:g} s")
 
 
 class _Said:
