@@ -47,6 +47,29 @@ def test_the_example_of_the_guide_works(project, server):
     assert server.asked[1].headers["content-type"] == "application/json"
 
 
+def test_other_names_of_the_body_and_of_text_work(project, server):
+    assert ask(
+        project,
+        server,
+        """
+        response = post(url, json_data={"key": "value"})
+        refused = None
+        try:
+            post(url, data="a", body="b")
+        except ValueError as error:
+            refused = str(error)
+        plain = put(url, body="plain").json()["body"]
+        return [response.text == response.text() == response.content.decode(), response.text, plain, refused]
+        """,
+    ) == [
+        True,
+        '{"method": "POST", "path": "/data", "body": "{\\"key\\": \\"value\\"}"}',
+        "plain",
+        "data and body are two names of one thing: a request has one of them",
+    ]
+    assert server.asked[0].headers["content-type"] == "application/json"
+
+
 def test_every_method_reaches_the_server(project, server):
     ask(project, server, "for one in (get, post, put, patch, delete, head): one(url)")
     assert [asked.method for asked in server.asked] == ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]

@@ -37,7 +37,6 @@ At the end of stdin all runs are cancelled, and the worker exits with 0.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import threading
@@ -48,6 +47,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from capsule.cli.common.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
+from capsule.cli.common.strict import strict_json
 from capsule.errors import CapsuleError, UsageError
 from capsule.sdk.outcome import Envelope
 
@@ -273,10 +273,7 @@ class Worker:
         )
 
     def _reply(self, message: Mapping[str, Any]) -> None:
-        try:
-            text = json.dumps(message, allow_nan=False)
-        except ValueError:
-            text = json.dumps(_finite(message))
+        text, _ = strict_json(message)
         line = text.encode() + b"\n"
         with self._writing:
             try:
@@ -347,17 +344,6 @@ _FIELDS: Mapping[str, tuple[type, str]] = {
     "env_file": (str, "a text"),
     "output": (bool, "true or false"),
 }
-
-
-def _finite(value: Any) -> Any:
-    """A value with null for the numbers that JSON doesn't have."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _decode(line: bytes) -> dict[str, Any]:

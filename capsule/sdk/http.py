@@ -109,6 +109,16 @@ class Headers(Mapping[str, str]):
         return list(names.values())
 
 
+class Text(str):
+    """A body as text, which may be called, too: programs are written with ``text`` and with ``text()``."""
+
+    __slots__ = ()
+
+    def __call__(self) -> str:
+        """The same text."""
+        return str(self)
+
+
 class Response:
     """A response, complete, its body decoded. ``url`` is the one that answered, after redirects."""
 
@@ -123,17 +133,18 @@ class Response:
         """Whether the status is 2xx."""
         return 200 <= self.status_code < 300
 
-    def text(self) -> str:
-        """The body as text: in the charset that the response names, else UTF-8.
+    @property
+    def text(self) -> Text:
+        """The body as text: in the charset that the response names, else UTF-8. ``text()`` is the same.
 
         What can't be decoded becomes replacement characters.
         """
         named = re.search(r'charset="?([^\s;"]+)', self.headers.get("Content-Type", ""), re.IGNORECASE)
         encoding = named[1] if named else "utf-8"
         try:
-            return self.content.decode(encoding, errors="replace")
+            return Text(self.content.decode(encoding, errors="replace"))
         except (LookupError, ValueError):
-            return self.content.decode("utf-8", errors="replace")
+            return Text(self.content.decode("utf-8", errors="replace"))
 
     def json(self) -> Any:
         """The body as JSON. Raises `ValueError` when it isn't."""
@@ -157,6 +168,8 @@ class Options(TypedDict, total=False):
     params: Pairs | str | None
     data: bytes | str | Pairs | None
     json: Any
+    body: bytes | str | Pairs | None
+    json_data: Any
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None
     timeout: float | None
     allow_redirects: bool
@@ -167,7 +180,8 @@ def request(method: str, url: str, **options: Unpack[Options]) -> Response:
 
     ``params`` are added to the URL's query; a value may be a list, and None leaves the name out. The body
     is either ``json``, any JSON value but None, or ``data``: bytes, text (sent as UTF-8), or names and values
-    (sent as a form). ``timeout`` is seconds for the whole exchange, redirects and body included.
+    (sent as a form). ``json_data`` and ``body`` are other names of these two. ``timeout`` is seconds for the
+    whole exchange, redirects and body included.
 
     Raises `PermissionDenied`, `Timeout`, `ConnectionFailed`, `InvalidRequest` or `ResponseTooLarge`, all
     of them `HttpError`.
@@ -216,12 +230,15 @@ def build_request(
     params: Pairs | str | None = None,
     data: bytes | str | Pairs | None = None,
     json: Any = None,
+    body: bytes | str | Pairs | None = None,
+    json_data: Any = None,
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     timeout: float | None = None,
     allow_redirects: bool = True,
 ) -> str:
     """The request as JSON text of the contract's interface ``http``. Raises `InvalidRequest`."""
-    body, content_type = _body(data, json)
+    json = _either("json", json, "json_data", json_data)
+    content, content_type = _body(_either("data", data, "body", body), json)
     pairs = [(str(name), value) for name, value in _pairs(headers or ())]
     for name, value in pairs:
         if not isinstance(value, str):
@@ -236,7 +253,7 @@ def build_request(
             "method": method,
             "url": _with_params(url, params),
             "headers": pairs,
-            "body": None if body is None else base64.b64encode(body).decode("ascii"),
+            "body": None if content is None else base64.b64encode(content).decode("ascii"),
             "timeout": timeout,
             "redirects": bool(allow_redirects),
         }
@@ -288,6 +305,12 @@ def _with_params(url: str, params: Pairs | str | None) -> str:
     address, mark, fragment = url.partition("#")
     separator = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
     return f"{address}{separator}{query}{mark}{fragment}"
+
+
+def _either(name: str, value: Any, other_name: str, other: Any) -> Any:
+    if value is not None and other is not None:
+        raise InvalidRequest(f"{name} and {other_name} are two names of one thing: a request has one of them")
+    return other if value is None else value
 
 
 def _body(data: bytes | str | Pairs | None, json: object) -> tuple[bytes | None, str | None]:

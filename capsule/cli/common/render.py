@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from capsule.cli.common.strict import strict_json
 from capsule.terminal import block, escape, paragraph, safe, without_message, write
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ _STATES: Final = {"succeeded": _GREEN, "failed": _RED, "cancelled": _YELLOW}
 
 
 def write_envelope(envelope: Envelope) -> None:
-    """One line of JSON on stdout, in ASCII, and nothing else."""
-    sys.stdout.write(json.dumps(envelope) + "\n")
+    """One line of JSON on stdout, in ASCII, and nothing else.
+
+    What JSON has no number for is null in it, and stderr says so.
+    """
+    text, changed = strict_json(envelope)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
+    if changed:
+        write_warning("the result has NaN or infinite numbers, which JSON doesn't have: they are null")
 
 
 def write_outcome(envelope: Envelope, *, told: bool = False) -> None:

@@ -38,6 +38,15 @@ def test_an_envelope_is_one_line_of_ascii(capsys):
     assert json.loads(out)["result"] == "\u2028\n\u00e9\ud800"
 
 
+def test_numbers_that_json_has_not_are_null_and_stderr_says_so(capsys):
+    write_envelope(envelope([float("nan"), {"a": float("-inf")}, 1.5]))
+    out, err = capsys.readouterr()
+    assert json.loads(out, parse_constant=pytest.fail)["result"] == [None, {"a": None}, 1.5]
+    assert "they are null" in err
+    write_envelope(envelope([1.5]))
+    assert capsys.readouterr().err == ""
+
+
 def test_a_result_goes_to_stdout_and_a_failure_to_stderr(capsys):
     write_outcome(envelope({"a": "\u00e9"}))
     assert capsys.readouterr() == ('{\n  "a": "\u00e9"\n}\n', "")
