@@ -358,6 +358,39 @@ def worker() -> int:
     return work()
 
 
+@app.command
+def mcp(
+    *,
+    http: Annotated[
+        str | None, Parameter(help="Serve over HTTP at [HOST:]PORT, with a token, instead of stdio.")
+    ] = None,
+    option: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--option",
+            negative=(),
+            help="What code may use: NAME=VALUE, such as allowed_hosts=example.com. Repeatable.",
+        ),
+    ] = (),
+    limit: Limit = (),
+    root: Annotated[Path | None, Parameter(help="A folder whose files may be run.")] = None,
+    tools: Annotated[
+        tuple[str, ...], Parameter(name="--tool", negative=(), help="Offer this tool only. Repeatable.")
+    ] = (),
+    packages: Annotated[bool, Parameter(negative=(), help="Code may name packages to install.")] = False,
+) -> int:
+    """Serves tools that run code, for agents: the Model Context Protocol on stdin and stdout.
+
+    Code gets no folder, host or variable, 512 MB and a minute, unless --option says more. A model can't
+    change that.
+
+    Example: capsule mcp --option timeout=10s --option allowed_hosts=api.example.com
+    """
+    from capsule.cli.mcp import serve_mcp
+
+    return serve_mcp(options=option, limits=limit, root=root, tools=tools, packages=packages, http=http)
+
+
 @keys_app.command
 def new(
     name: Annotated[str, Parameter(help="Writes NAME.key, which is private, and NAME.pub, to give away.")], /

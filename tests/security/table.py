@@ -33,6 +33,7 @@ TITLES = {
     "code_test.py": "Code without a file",
     "sessions_test.py": "Sessions",
     "tools_test.py": "Host tools",
+    "mcp_test.py": "The MCP server",
     "deny_all_test.py": "`--deny-all`",
     "repositories_test.py": "Hostile repositories, with everything watched",
     "installs_test.py": "Installing packages",
