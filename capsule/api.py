@@ -184,10 +184,9 @@ def _toolbox(
 ) -> Toolbox | None:
     if not tools:
         return None
-    from capsule.tools.tool import tools_of
-    from capsule.tools.toolbox import Toolbox
+    from capsule.tools.toolbox import toolbox_of
 
-    return Toolbox(tools_of(tools), approve, loop)
+    return toolbox_of(tools, approve, loop)
 
 
 class _Call:

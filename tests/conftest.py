@@ -20,7 +20,7 @@ from typing import Any
 import platformdirs
 import pytest
 
-from capsule import Envelope, run_sync
+from capsule import Envelope, SyncSession, run_sync
 from capsule.launch.journals import close_journals
 from capsule.project.user_cache import CACHE_VARIABLE, user_store
 
@@ -154,6 +154,21 @@ def cli(project: Project) -> Iterator[Cli]:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
+
+
+@pytest.fixture
+def opened(project: Project) -> Iterator[Callable[..., SyncSession]]:
+    """Opens sessions in the project, and closes them."""
+    sessions: list[SyncSession] = []
+
+    def open_session(**options: Any) -> SyncSession:
+        session = SyncSession(cwd=project.root, **options)
+        sessions.append(session)
+        return session
+
+    yield open_session
+    for session in sessions:
+        session.close()
 
 
 RunPython = Callable[..., Finished]

@@ -122,7 +122,7 @@ def test_files_of_the_root_can_be_run_and_no_others(stdio, project):
     assert good.structured_content["result"] == 42
     for each in bad:
         assert each.is_error
-        assert "secret'" not in text_of(each).replace("secret.py", "")
+        assert each.structured_content is None
 
 
 def test_tools_can_be_narrowed(stdio, cli):

@@ -16,21 +16,6 @@ from capsule.sessions.live import COPIES
 copies = pytest.mark.skipif(not COPIES, reason="processes can't be copied here")
 
 
-@pytest.fixture
-def opened(project):
-    """Opens sessions in the project, and closes them."""
-    sessions = []
-
-    def open_session(**options):
-        session = SyncSession(cwd=project.root, **options)
-        sessions.append(session)
-        return session
-
-    yield open_session
-    for session in sessions:
-        session.close()
-
-
 def test_a_turn_has_what_the_turns_before_left(opened):
     session = opened()
     assert session.run("import json\nx = 41").unwrap() is None

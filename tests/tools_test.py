@@ -239,6 +239,15 @@ found
     assert outcome.error["error_type"] == "permission_denied"
 
 
+def test_what_approve_changes_may_be_what_it_was_shown():
+    def approve(call):
+        return {**call.arguments, "unit": Unit.FAHRENHEIT}
+
+    code = IMPORT + "tools.weather({'name': 'Bern'})"
+    outcome = run_sync(code=code, tools=[weather], approve=approve)
+    assert outcome.unwrap() == {"place": {"name": "Bern", "height": 0.0}, "unit": "F"}
+
+
 def test_sessions_and_their_forks_have_tools():
     async def use():
         async with Session(tools=[search, slow]) as session:

@@ -21,6 +21,14 @@ Limit = Annotated[
     tuple[str, ...],
     Parameter(name="--limit", negative=(), help="A ceiling: NAME=VALUE, such as ram=256MB. Repeatable."),
 ]
+CodeOptions = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--option",
+        negative=(),
+        help="What code in no file may use: NAME=VALUE, such as allowed_hosts=example.com. Repeatable.",
+    ),
+]
 DenyAll = Annotated[
     bool,
     Parameter(name="--deny-all", negative=(), help="No folders, hosts, variables or secrets for any task."),
@@ -121,14 +129,7 @@ def run(
             name="--package", negative=(), help="A package for -c, as pip or npm names it. Repeatable."
         ),
     ] = (),
-    option: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--option",
-            negative=(),
-            help="What -c may use: NAME=VALUE, such as allowed_hosts=example.com. Repeatable.",
-        ),
-    ] = (),
+    option: CodeOptions = (),
 ) -> int:
     """Builds a file if it has changed, and runs its main task.
 
@@ -364,14 +365,7 @@ def mcp(
     http: Annotated[
         str | None, Parameter(help="Serve over HTTP at [HOST:]PORT, with a token, instead of stdio.")
     ] = None,
-    option: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--option",
-            negative=(),
-            help="What code may use: NAME=VALUE, such as allowed_hosts=example.com. Repeatable.",
-        ),
-    ] = (),
+    option: CodeOptions = (),
     limit: Limit = (),
     root: Annotated[Path | None, Parameter(help="A folder whose files may be run.")] = None,
     tools: Annotated[

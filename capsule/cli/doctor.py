@@ -168,7 +168,11 @@ def _tools(here: Offered) -> Check:
     files = here.landlock >= OLDEST_ABI
     always = "an environment of their own, bounded time, memory, files and processes"
     if files and here.seccomp:
-        return Check("tools", "ok", f"with {always}; only the files they need, no sockets but the network's")
+        return Check(
+            "tools",
+            "ok",
+            f"with {always}; no sockets but the network's; all but esbuild and git see only files they need",
+        )
     left = " and ".join(
         said
         for said, there in (

@@ -6,11 +6,11 @@ import os
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
 
+from capsule.cli.common.code import named_values
 from capsule.cli.common.exits import EXIT_OK
 from capsule.errors import UsageError
-from capsule.policy.limits import Limits, read_argument
+from capsule.policy.limits import Limits
 
 TOKEN_VARIABLE = "CAPSULE_MCP_TOKEN"  # noqa: S105 - a name
 
@@ -31,20 +31,21 @@ def serve_mcp(
         if error.name is None or error.name.partition(".")[0] != "mcp":
             raise
         raise UsageError(
-            "the package mcp is not installed", hint="install capsule with its extra mcp, or: pip install mcp"
+            "the package mcp is not installed",
+            hint='pip install "mcp>=2.3,<3", into the environment of capsule',
         ) from None
     from capsule.frontend.manager import plugins
     from capsule.launch.code import Code, languages
     from capsule.mcp.settings import McpSettings
 
     Limits.parse_arguments(limits)  # what is wrong with them is said at once
-    ceilings, may_use = _values("--limit", limits), _values("--option", options)
+    ceilings, may_use = named_values("--limit", limits), named_values("--option", options)
     known = languages(plugins())
     Code("", "python", (), may_use).ceilings()
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is not a folder")
     settings = McpSettings(
-        cwd=Path.cwd() if root is None else root.resolve(),
+        cwd=Path.cwd(),
         options=may_use,
         limits=ceilings,
         root=None if root is None else root.resolve(),
@@ -64,17 +65,6 @@ def serve_mcp(
     sys.stderr.write(f"serving on http://{host}:{port}/mcp\n")
     serve(server, host, port, token)
     return EXIT_OK
-
-
-def _values(flag: str, written: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for argument in written:
-        name, equals, value = argument.partition("=")
-        if not equals or name in found:
-            problem = "twice" if equals else "no value"
-            raise UsageError(f"{flag} {argument!r:.60}: {problem}", hint=f"{flag} allowed_hosts=example.com")
-        found[name] = read_argument(name, value)
-    return found
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ returned gives the same again. An entry that appears twice is kept once.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from capsule.errors import Location
@@ -84,30 +85,33 @@ def parse_hosts(value: object, option: str, location: Location | None = None) ->
 def parse_env(value: object, option: str, location: Location | None = None) -> tuple[str, ...]:
     """Names of environment variables: letters, digits and underscores, not starting with a digit."""
     accepted = 'a list of names such as ["API_KEY"]'
-    names = _items(value, option, accepted, location)
-    for name in names:
-        if not is_env_name(name):
-            raise invalid(option, name, "not the name of an environment variable", accepted, location)
-    return tuple(dict.fromkeys(names))
+    return _names(value, option, location, accepted, is_env_name, "an environment variable")
 
 
 def parse_secrets(value: object, option: str, location: Location | None = None) -> tuple[str, ...]:
     """Names of secrets, which are names of environment variables: a task finds its placeholders there."""
     accepted = 'a list of names of [secrets] in capsule.toml, such as ["OPENAI_KEY"]'
-    names = _items(value, option, accepted, location)
-    for name in names:
-        if not is_env_name(name):
-            raise invalid(option, name, "not the name of a secret", accepted, location)
-    return tuple(dict.fromkeys(names))
+    return _names(value, option, location, accepted, is_env_name, "a secret")
 
 
 def parse_tools(value: object, option: str, location: Location | None = None) -> tuple[str, ...]:
     """Names of host tools: functions that whoever starts the run hands over."""
     accepted = 'a list of names of functions such as ["search"]'
+    return _names(value, option, location, accepted, is_tool_name, "a tool")
+
+
+def _names(
+    value: object,
+    option: str,
+    location: Location | None,
+    accepted: str,
+    is_name: Callable[[object], bool],
+    what: str,
+) -> tuple[str, ...]:
     names = _items(value, option, accepted, location)
     for name in names:
-        if not is_tool_name(name):
-            raise invalid(option, name, "not the name of a tool", accepted, location)
+        if not is_name(name):
+            raise invalid(option, name, f"not the name of {what}", accepted, location)
     return tuple(dict.fromkeys(names))
 
 

@@ -51,6 +51,7 @@ class ToolExecution:
         self, emit: Emit, run: str, number: int, name: str, most: int, ended: Callable[[Envelope], None]
     ) -> None:
         self.number = number
+        self.envelope: Envelope | None = None
         self.done = threading.Event()
         self._emit = emit
         self._run = run
@@ -74,7 +75,8 @@ class ToolExecution:
             if not self.done.is_set():
                 self._listeners.append(listener)
                 return
-        listener(Envelope())
+        assert self.envelope is not None
+        listener(self.envelope)
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
@@ -123,6 +125,7 @@ class ToolExecution:
         )
         with self._lock:
             listeners, self._listeners = self._listeners, []
+            self.envelope = envelope
             self.done.set()
         for listener in listeners:
             listener(envelope)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,23 +17,14 @@ from capsule.egress.wire import MAX_REQUEST_TEXT
 from capsule.errors import CapsuleError
 from capsule.runtime.attempt import Assignment, AttemptResult, Report, broken, result_of
 from capsule.runtime.host.guest import Services
-from capsule.runtime.interrupt import GRACE, Interrupt
 from capsule.runtime.output import Capture
 from capsule.runtime.traps import Failure
-from capsule.workers.attempt import (
-    CANCEL_GRACE,
-    SMALL,
-    UTF8,
-    Watch,
-    cancelled_failure,
-    number_of,
-    numbers,
-)
+from capsule.workers.attempt import SMALL, UTF8, Watch, WorkerAttempt, number_of, numbers
 from capsule.workers.desk import Desk
 from capsule.workers.frames import Kind
 from capsule.workers.messages import Here, Loaded, Result
 from capsule.workers.pool import pool
-from capsule.workers.process import WorkerDied, WorkerMisbehaved, WorkerProcess, how_it_ended
+from capsule.workers.process import WorkerDied, WorkerProcess, how_it_ended
 
 COPIES = sys.platform == "linux"
 """Whether processes can be copied here: elsewhere a fork leaves system libraries in a state of no use."""
@@ -151,33 +141,12 @@ def _goes_on(process: WorkerProcess) -> bool:
     return False
 
 
-class TurnAttempt:
+class TurnAttempt(WorkerAttempt):
     """Runs one turn, and reports once."""
 
     def __init__(self, live: LiveWorker, report: Report) -> None:
+        super().__init__(report)
         self._live = live
-        self._report = report
-        self._interrupt = Interrupt()
-        self._lock = threading.Lock()
-        self._process: WorkerProcess | None = None
-        self._cancelled_at: float | None = None
-        self._killed = False
-
-    def cancel(self) -> None:
-        """Asks the worker to end the turn; it is killed when it doesn't."""
-        with self._lock:
-            if self._cancelled_at is None:
-                self._cancelled_at = time.monotonic()
-            process = self._process
-        self._interrupt.cancel()
-        if process is not None:
-            process.send(Kind.CANCEL, {})
-            process.wake()
-
-    def kill(self) -> None:
-        """Ends it at once, as cancelled."""
-        self._killed = True
-        self.cancel()
 
     def run(self, assignment: Assignment, services: Services, capture: Capture) -> bool:
         """Runs the turn; this thread waits and serves it meanwhile."""
@@ -215,11 +184,7 @@ class TurnAttempt:
         )
         if live.loaded:
             watch.loaded()
-        with self._lock:
-            self._process = process
-            cancelled = self._cancelled_at is not None
-        if cancelled:
-            process.send(Kind.CANCEL, {})
+        self._serves(process)
         failure: Failure | None = None
         try:
             if not sent:
@@ -242,29 +207,14 @@ class TurnAttempt:
                     else:
                         desk.take(message)
         except WorkerDied as died:
-            ended = live.go_back(copy, "its worker process has ended")
-            wrong = isinstance(died, WorkerMisbehaved)
-            how = f", as it does not keep to its protocol: {died}" if wrong else f" {ended}"
-            failure = Failure("crash", f"the session's worker process was ended{how}")
-            if self._cancelled_at is not None:
-                failure = cancelled_failure()
+            failure = self._died(died, "session", live.go_back(copy, "its worker process has ended"))
         else:
             live.go_back(copy, "a turn had to be ended from outside")
         finally:
-            with self._lock:
-                self._process = None
+            self._is_over()
             desk.close()
         assert failure is not None
         return watch.lost(failure)
-
-    def _overdue(self, watch: Watch, process: WorkerProcess) -> Failure | None:
-        """Why the worker has to be killed now; None while it may go on."""
-        now = time.monotonic()
-        if self._killed or (self._cancelled_at is not None and now > self._cancelled_at + CANCEL_GRACE):
-            return cancelled_failure()
-        if watch.deadline is not None and now > watch.deadline + GRACE:
-            return watch.late()
-        return watch.too_much_memory(process)
 
 
 def _failed(why: str) -> AttemptResult:

@@ -52,10 +52,9 @@ class _Door:
             raise UsageError("a turn is not retried: what it did would be done again")
         toolbox = None
         if tools:
-            from capsule.tools.tool import tools_of
-            from capsule.tools.toolbox import Toolbox
+            from capsule.tools.toolbox import toolbox_of
 
-            toolbox = Toolbox(tools_of(tools), approve, self._loop())
+            toolbox = toolbox_of(tools, approve, self._loop())
             options = {**options, "tools": list(toolbox.tools)}
         Code("", language, tuple(packages), options).ceilings()  # what is wrong with them is said at once
         folder = None if workspace is None else (here / workspace).resolve()

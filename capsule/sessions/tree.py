@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -187,39 +187,26 @@ def _copy_file(source: int, target: int, name: str, most: int) -> int:
 
 
 def _pour(reading: int, writing: int, most: int) -> int:
+    """Copies bytes; where the file system can, it shares them. Returns how many."""
     size = 0
-    pour: Callable[[], int] = _shared(reading, writing)
-    while moved := pour():
+    in_kernel = hasattr(os, "copy_file_range")
+    while True:
+        if in_kernel:
+            try:
+                moved = os.copy_file_range(reading, writing, PIECE)
+            except OSError:  # not between these file systems
+                in_kernel = False
+                continue
+        else:
+            view = memoryview(os.read(reading, PIECE))
+            moved = len(view)
+            while view:
+                view = view[os.write(writing, view) :]
+        if not moved:
+            return size
         size += moved
         if size > most:
             raise TooMuch(f"more than {most} bytes")
-    return size
-
-
-def _shared(reading: int, writing: int) -> Callable[[], int]:
-    """Moves the next piece; where the file system can, without a second copy of the bytes."""
-
-    def by_hand() -> int:
-        data = os.read(reading, PIECE)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(writing, view) :]
-        return len(data)
-
-    in_kernel = getattr(os, "copy_file_range", None)
-    if in_kernel is None:
-        return by_hand
-
-    def moved() -> int:
-        nonlocal in_kernel
-        if in_kernel is not None:
-            try:
-                return int(in_kernel(reading, writing, PIECE))
-            except OSError:
-                in_kernel = None
-        return by_hand()
-
-    return moved
 
 
 def _regular(descriptor: int, name: str) -> int:

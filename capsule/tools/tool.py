@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
@@ -68,6 +69,14 @@ class Tool:
             else:
                 bound.arguments[name] = parameter.shape.take(value, f"{self.name}(): {name}")
         return bound
+
+    def with_arguments(self, arguments: Mapping[str, Any]) -> inspect.BoundArguments:
+        """Arguments by name, as they are. Raises `TypeError` for a name that it has no parameter of."""
+        for name in arguments:
+            if name not in self._signature.parameters:
+                raise TypeError(f"{self.name}() has no parameter {name!r:.60}")
+        ordered = {name: arguments[name] for name in self._signature.parameters if name in arguments}
+        return inspect.BoundArguments(self._signature, OrderedDict(ordered))
 
     def schema(self) -> Schema:
         """The JSON Schema of its arguments, as an object of them by name."""

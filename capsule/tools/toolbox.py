@@ -14,12 +14,12 @@ import threading
 import traceback
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from capsule.tools.shapes import Mismatch
-from capsule.tools.tool import Tool, ToolError
+from capsule.tools.tool import Tool, ToolError, tools_of
 
 MOST_AT_ONCE: Final = 16
 """Calls of one run that are under way at the same time; more wait their turn."""
@@ -195,7 +195,7 @@ class Toolbox:
         if verdict is True or verdict is None:
             return None
         if isinstance(verdict, Mapping):
-            call.bound = call.tool.bound([], dict(verdict))
+            call.bound = call.tool.with_arguments(verdict)
             return None
         if verdict is False or isinstance(verdict, str):
             why = verdict if isinstance(verdict, str) and verdict else "the call was not approved"
@@ -213,6 +213,15 @@ class Toolbox:
         call.answer(answer)
         if following is not None:
             self._begin(following)
+
+
+def toolbox_of(
+    tools: Iterable[Callable[..., Any] | Tool],
+    approve: Approve | None,
+    loop: asyncio.AbstractEventLoop | None,
+) -> Toolbox:
+    """The toolbox of a run. Raises `UsageError` for what can't be a tool."""
+    return Toolbox(tools_of(tools), approve, loop)
 
 
 def _asked(call: Call) -> ToolCall:

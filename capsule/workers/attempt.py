@@ -53,8 +53,8 @@ _numbering = threading.Lock()
 _programs: WeakKeyDictionary[ProgramTable, int] = WeakKeyDictionary()
 
 
-class ProcessAttempt:
-    """Runs a task once, in a worker process, and reports once."""
+class WorkerAttempt:
+    """An attempt in a worker process: how it is cancelled, killed, and found to be overdue."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -79,6 +79,39 @@ class ProcessAttempt:
         """Ends it at once, as cancelled."""
         self._killed = True
         self.cancel()
+
+    def _serves(self, worker: WorkerProcess) -> None:
+        """The attempt is in this worker from now on."""
+        with self._lock:
+            self._worker = worker
+            cancelled = self._cancelled_at is not None
+        if cancelled:
+            worker.send(Kind.CANCEL, {})
+
+    def _is_over(self) -> None:
+        with self._lock:
+            self._worker = None
+
+    def _died(self, died: WorkerDied, what: str, ended: str) -> Failure:
+        """The failure that the worker's end is; ``what`` it was the worker of, and how it ``ended``."""
+        if self._cancelled_at is not None:
+            return cancelled_failure()
+        wrong = isinstance(died, WorkerMisbehaved)
+        how = f", as it does not keep to its protocol: {died}" if wrong else f" {ended}"
+        return Failure("crash", f"the {what}'s worker process was ended{how}")
+
+    def _overdue(self, watch: Watch, worker: WorkerProcess) -> Failure | None:
+        """Why the worker has to be killed now; None while it may go on."""
+        now = time.monotonic()
+        if self._killed or (self._cancelled_at is not None and now > self._cancelled_at + CANCEL_GRACE):
+            return cancelled_failure()
+        if watch.deadline is not None and now > watch.deadline + GRACE:
+            return watch.late()
+        return watch.too_much_memory(worker)
+
+
+class ProcessAttempt(WorkerAttempt):
+    """Runs a task once, in a worker process, and reports once."""
 
     def run(self, assignment: Assignment, services: Services, capture: Capture) -> bool:
         """Runs the task; this thread waits and serves it meanwhile."""
@@ -121,11 +154,7 @@ class ProcessAttempt:
         if ready:
             watch.loaded()
         worker.preparing, worker.ready = None, False
-        with self._lock:
-            self._worker = worker
-            cancelled = self._cancelled_at is not None
-        if cancelled:
-            worker.send(Kind.CANCEL, {})
+        self._serves(worker)
         try:
             while (failure := self._overdue(watch, worker)) is None:
                 news = worker.receive(watch.patience())
@@ -141,30 +170,13 @@ class ProcessAttempt:
                     else:
                         desk.take(message)
         except WorkerDied as died:
-            status = pool().discard(worker)
-            if isinstance(died, WorkerMisbehaved):
-                why = f", as it does not keep to its protocol: {died}"
-            else:
-                why = f" {how_it_ended(status)}"
-            failure = Failure("crash", f"the task's worker process was ended{why}")
-            if self._cancelled_at is not None:
-                failure = cancelled_failure()
+            failure = self._died(died, "task", how_it_ended(pool().discard(worker)))
         else:
             pool().discard(worker)
         finally:
-            with self._lock:
-                self._worker = None
+            self._is_over()
             desk.close()
         return watch.lost(failure), False
-
-    def _overdue(self, watch: Watch, worker: WorkerProcess) -> Failure | None:
-        """Why the worker has to be killed now; None while it may go on."""
-        now = time.monotonic()
-        if self._killed or (self._cancelled_at is not None and now > self._cancelled_at + CANCEL_GRACE):
-            return cancelled_failure()
-        if watch.deadline is not None and now > watch.deadline + GRACE:
-            return watch.late()
-        return watch.too_much_memory(worker)
 
 
 class Watch:

@@ -8,25 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from capsule import CapsuleError, SyncSession
+from capsule import CapsuleError
 from capsule.sessions.live import COPIES
 from capsule.workers.pool import pool
 
 pytestmark = pytest.mark.skipif(not COPIES, reason="processes can't be copied here")
-
-
-@pytest.fixture
-def opened(project):
-    sessions = []
-
-    def open_session(**options):
-        session = SyncSession(cwd=project.root, **options)
-        sessions.append(session)
-        return session
-
-    yield open_session
-    for session in sessions:
-        session.close()
 
 
 def test_a_session_reaches_no_file_of_another_one_or_of_its_forks(opened):

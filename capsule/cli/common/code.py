@@ -31,7 +31,6 @@ def given_code(file: Path | None, options: RunOptions) -> Code | None:
     if options.require_signature:
         raise UsageError("code can't be signed", hint="--require-signature is for a .wasm")
     from capsule.launch.code import LARGEST, Code
-    from capsule.policy.limits import read_argument
 
     if options.code is not None:
         text = options.code
@@ -41,12 +40,18 @@ def given_code(file: Path | None, options: RunOptions) -> Code | None:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UsageError(f"the code on standard input is not UTF-8: {error.reason}") from None
-    may_use: dict[str, object] = {}
-    for argument in options.option:
+    return Code(text, options.lang, options.package, named_values("--option", options.option))
+
+
+def named_values(flag: str, written: tuple[str, ...]) -> dict[str, object]:
+    """The values of a repeatable ``NAME=VALUE``. Raises `UsageError`, also for a name that is there twice."""
+    from capsule.policy.limits import read_argument
+
+    found: dict[str, object] = {}
+    for argument in written:
         name, equals, value = argument.partition("=")
-        if not equals:
-            raise UsageError(
-                f"--option {argument!r:.60}: no value", hint="--option allowed_hosts=example.com"
-            )
-        may_use[name] = read_argument(name, value)
-    return Code(text, options.lang, options.package, may_use)
+        if not equals or name in found:
+            problem = "it is there twice" if equals else "no value"
+            raise UsageError(f"{flag} {argument!r:.60}: {problem}", hint=f"{flag} allowed_hosts=example.com")
+        found[name] = read_argument(name, value)
+    return found
