@@ -311,6 +311,12 @@ def trace(
     limit: Annotated[int, Parameter(help="How many runs to list; by default, 20.")] = 20,
     json: Json = False,
     output: Annotated[bool, Parameter(negative=(), help="Show what the tasks printed, too.")] = False,
+    html: Annotated[
+        Path | None, Parameter(help="Write the run as a page for a browser to this file.")
+    ] = None,
+    perfetto: Annotated[
+        Path | None, Parameter(help="Write the run to this file for ui.perfetto.dev or Chrome's viewer.")
+    ] = None,
 ) -> int:
     """Lists recent runs, or shows one as a tree of its tasks.
 
@@ -318,7 +324,7 @@ def trace(
     """
     from capsule.cli.trace import trace as show
 
-    return show(run, limit=limit, json=json, output=output)
+    return show(run, limit=limit, json=json, output=output, html=html, perfetto=perfetto)
 
 
 @app.command

@@ -94,6 +94,7 @@ def load(path: Path, run_id_prefix: str, *, output: bool = False) -> RunTree:
                 refusals=tuple(refusals.get(number, ())),
                 requests=tuple(requests.get(number, ())),
                 output=tuple(_output(parts.get(number, []))),
+                ended=_optional(row[15], _real),
             )
         return RunTree(run, tuple(tasks.values()))
 
@@ -104,9 +105,9 @@ _SELECT_RUN = (
 )
 _TASK_COLUMNS = (
     "task, parent, name, policy, started, state, duration, retries, fuel, error_type, message,"
-    " attempts, refusals, requests, output"
+    " attempts, refusals, requests, output, ended"
 )
-_ATTEMPT_COLUMNS = "attempt, started, duration, load, fuel, error_type, message"
+_ATTEMPT_COLUMNS = "attempt, started, duration, load, fuel, error_type, message, ended"
 _REFUSAL_COLUMNS = "at, rule, subject"
 _REQUEST_COLUMNS = "at, method, url, status, failure, duration, sent, received"
 _OUTPUT_COLUMNS = "part, at, stream, text"
@@ -185,7 +186,8 @@ def _attempt(row: _Row) -> AttemptRecord:
         fuel=_optional(row[4], _integer),
         error_type=_optional(row[5], _text),
         message=_optional(row[6], _text),
-        traceback=_optional(row[7], _text),
+        ended=_optional(row[7], _real),
+        traceback=_optional(row[8], _text),
     )
 
 

@@ -33,7 +33,8 @@ class RunSummary:
 class AttemptRecord:
     """One sandbox that ran a task; what hasn't ended has no duration. ``load`` is in seconds.
 
-    ``traceback`` is the task's own, without those of its sub-tasks.
+    ``duration`` is that of the task, without loading. ``traceback`` is the task's own, without those of its
+    sub-tasks.
     """
 
     attempt: int
@@ -44,6 +45,7 @@ class AttemptRecord:
     error_type: str | None
     message: str | None
     traceback: str | None = None
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class OutputRecord:
 class TaskRecord:
     """One task of a run. The counts are of all that happened; the tuples hold what was kept of it.
 
-    ``parent`` is the number of the task that started it, None for the first. ``output_count`` is in
-    characters; ``output`` is empty unless it was asked for.
+    ``parent`` is the number of the task that started it, None for the first. ``duration`` begins when it had
+    a place to run in. ``output_count`` is in characters; ``output`` is empty unless it was asked for.
     """
 
     task: int
@@ -106,6 +108,7 @@ class TaskRecord:
     refusals: tuple[RefusalRecord, ...]
     requests: tuple[RequestRecord, ...]
     output: tuple[OutputRecord, ...]
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
