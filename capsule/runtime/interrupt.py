@@ -101,8 +101,6 @@ class EpochClock:
         self._running = False
         self._ending = False
         self._ticks = 0
-        self._thread: threading.Thread | None = None
-        self._woken = threading.Event()
 
     def watch(self, attempt: Overdue) -> None:
         """Starts looking after an attempt."""
@@ -112,22 +110,18 @@ class EpochClock:
                 attempt.interrupt.cancel()
             if not self._running:
                 self._running = True
-                self._woken.clear()
-                self._thread = threading.Thread(target=self._tick, name="capsule-clock", daemon=True)
-                self._thread.start()
+                threading.Thread(target=self._tick, name="capsule-clock", daemon=True).start()
 
     def forget(self, attempt: Overdue) -> None:
         """The attempt has come back."""
         with self._lock:
             self._active.pop(id(attempt), None)
 
-    def rest(self) -> None:
-        """Ends the clock's thread, if nothing is being looked after: before this process is forked."""
-        with self._lock:
-            thread = self._thread if self._running and not self._active else None
-        if thread is not None:
-            self._woken.set()
-            thread.join()
+    def begin_anew(self) -> None:
+        """Forgets the thread and its locks: in a process that was forked while it may have held them."""
+        self._lock = threading.Lock()
+        self._active = {}
+        self._running = False
 
     def cancel_all(self) -> None:
         """Ends everything that is being looked after, and from now on whatever begins."""
@@ -148,8 +142,7 @@ class EpochClock:
         base = time.monotonic() - self._ticks * TICK
         idle_since: float | None = None
         while True:
-            resting = self._woken.wait(TICK)
-            self._woken.clear()
+            time.sleep(TICK)
             now = time.monotonic()
             # Epochs follow the wall clock: a clock thread that was held up catches up.
             while self._ticks < (now - base) / TICK:
@@ -161,7 +154,7 @@ class EpochClock:
                     idle_since = None
                 elif idle_since is None:
                     idle_since = now
-                if not attempts and (resting or now - (idle_since or now) > 1.0):
+                if not attempts and now - (idle_since or now) > 1.0:
                     self._running = False
                     return
             for attempt in attempts:

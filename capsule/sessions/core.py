@@ -72,6 +72,7 @@ class Core:
         self._given_workspace = workspace
         self._mounts = tuple(mounts)
         self._limits = limits
+        self._ceilings: Limits | None = None
         self._env_file = env_file
         self._idle_timeout = idle_timeout
         self._on_output = on_output
@@ -165,10 +166,13 @@ class Core:
         if self._prepared is None:
             self._prepared = self._prepare()
         ready = self._prepared
-        # The session's code starts no tasks: theirs would be other sandboxes, with the folders of this one.
-        limits = ready.limits.merge(Limits.parse({"depth": 0}, "a session's"))
-        if self._limits is not None:
-            limits = limits.merge(self._limits)
+        limits = self._ceilings
+        if limits is None:
+            # The session's code starts no tasks: theirs would be other sandboxes, with this one's folders.
+            limits = ready.limits.merge(Limits.parse({"depth": 0}, "a session's"))
+            if self._limits is not None:
+                limits = limits.merge(self._limits)
+            self._ceilings = limits
         if limits.total_compute is not None:
             left = max(1, limits.total_compute - self._fuel)  # with 1, the turn says that there is no more
             limits = limits.merge(Limits.parse({"total_compute": left}, "what is left of"))

@@ -53,6 +53,8 @@ class LiveWorker:
         self.loaded = False
         self._checkpoints = checkpoints and COPIES
         self._process: WorkerProcess | None = None
+        self._copy: socket.socket | None = None
+        """The channel of the copy that was made after the last turn, to go back to in the next."""
 
     def attempt(self, report: Report) -> TurnAttempt:
         """An attempt that runs in this worker: what a run makes its attempts with."""
@@ -68,14 +70,29 @@ class LiveWorker:
         self, process: WorkerProcess, head: Mapping[str, Any], call: str
     ) -> tuple[bool, socket.socket | None]:
         """Sends a turn. Returns whether it was sent, and the channel of the copy to go back to."""
-        if not self._checkpoints:
-            return process.send(Kind.TURN, {**head, "checkpoint": False}, call.encode()), None
+        copy, self._copy = self._copy, None
+        if copy is not None or not self._checkpoints:
+            return process.send(Kind.TURN, {**head, "checkpoint": False}, call.encode()), copy
         ours, theirs = socket.socketpair()
         with theirs:
             sent = process.send_with(
                 Kind.TURN, {**head, "checkpoint": True}, call.encode(), [theirs.fileno()]
             )
         return sent, ours
+
+    def went_well(self, process: WorkerProcess, copy: socket.socket | None) -> None:
+        """The turn is over: lets its copy go, and has one made for the next, while nobody waits for it."""
+        self.loaded = True
+        if copy is not None:
+            copy.close()
+        if self._checkpoints:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                sent = process.send_with(Kind.COPY, {}, b"", [theirs.fileno()])
+            if sent:
+                self._copy = ours
+            else:
+                ours.close()
 
     def go_back(self, copy: socket.socket | None, why: str) -> str:
         """Goes on where the session was before the turn. Returns how the worker ended, in words."""
@@ -119,6 +136,9 @@ class LiveWorker:
     def close(self) -> None:
         """Ends the worker."""
         process, self._process = self._process, None
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.close()  # so that it ends when it takes over
         self.lost = self.lost or "it was closed"
         if process is not None:
             process.end()
@@ -198,9 +218,7 @@ class TurnAttempt(WorkerAttempt):
                         if message.failure is not None:
                             live.go_back(copy, "a turn left its sandbox of no use")
                         else:
-                            live.loaded = True
-                            if copy is not None:
-                                copy.close()
+                            live.went_well(process, copy)
                         return result
                     if isinstance(message, Loaded):
                         watch.loaded()

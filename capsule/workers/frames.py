@@ -21,7 +21,7 @@ LARGEST_HEAD = 2 << 20
 
 
 class Kind(IntEnum):
-    """What a frame says. Up to `FORK` the broker speaks, from `LOADED` on the worker."""
+    """What a frame says. Up to `COPY` the broker speaks, from `LOADED` on the worker."""
 
     PROGRAM = 1
     START = 2
@@ -30,6 +30,7 @@ class Kind(IntEnum):
     CANCEL = 5
     TURN = 6
     FORK = 7
+    COPY = 8
     LOADED = 16
     OUTPUT = 17
     START_TASK = 18

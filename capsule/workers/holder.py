@@ -1,11 +1,12 @@
 """Inside the worker of a session: one sandbox that stays, and copies of this process to go back to.
 
 A trap (no fuel left, a deadline, an abort) leaves a sandbox of no use. So this process is forked before each
-turn: it runs the turn, and its copy waits. When the turn ends well, the copy ends; when this process ends
-instead, however it does, the copy goes on from where it was before the turn. The copy has a channel of its
-own, so that nothing that was half sent or half read disturbs it.
+turn, as soon as the one before is over: it runs the turn, and its copy waits. When the turn ends well, the
+copy ends; when this process ends instead, however it does, the copy goes on from where it was before the
+turn. The copy has a channel of its own, so that nothing that was half sent or half read disturbs it.
 
-A process is only forked while it has one thread: between turns there are no others.
+Threads that are there while it is forked (the one that runs turns, and the clock) wait then, and are not in
+the copy: that starts its own.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ PATIENCE = 5.0
 
 GO_BACK, END = b"", b"x"
 
+_SANDBOX = "capsule-sandbox"
+_WAITING = ("MainThread", _SANDBOX, "capsule-clock")
+"""Threads that a copy does without."""
+
 RESEED = '{"task":"reseed","args":[],"kwargs":{}}'
 RESEED_FUEL = 1_000_000_000
 RESEED_SECONDS = 5.0
@@ -66,6 +71,8 @@ class Holder(Worker):
         self._written = _Switch()
         self._revival: Revival | None = None
         self._workspace: tuple[int, str] | None = None
+        self._copy: _Copy | None = None
+        self._runner: _Runner | None = None
         self._stale = False
         """Whether another process may draw the same random numbers as this one."""
 
@@ -80,6 +87,8 @@ class Holder(Worker):
                     self._turn(frame)
                 case Kind.FORK:
                     self._fork(frame.head)
+                case Kind.COPY:
+                    self._copied(self._descriptors.popleft())
                 case _:
                     self._take(frame)
 
@@ -94,21 +103,19 @@ class Holder(Worker):
         head = frame.head
         if self._held is None and not self._open(head, frame.text()):
             return
-        copy = None
-        if head["checkpoint"]:
-            copy = self._copied(self._descriptors.popleft())
-            if copy is None:
-                return  # this is the copy, and the turn did not happen
+        if head["checkpoint"] and not self._copied(self._descriptors.popleft()):
+            return  # this is the copy, and the turn did not happen
         self._interrupt = Interrupt()
         self._services = RemoteServices(self.send, head["attempt"], head["result_bytes"])
         answered = self._beside(lambda: self._run(head, frame.text()))
         self._report(answered, head["attempt"], head["result_bytes"])
         self._services = None
-        self._quieten()
         if answered.failure is not None:
             os._exit(0)
-        if copy is not None:
-            copy.end()
+        if self._copy is not None:
+            self._copy.end()
+            self._copy = None
+        self._quieten()
 
     def _run(self, head: Mapping[str, Any], call: str) -> Answered:
         """One turn, on a thread with a deep stack."""
@@ -179,62 +186,45 @@ class Holder(Worker):
 
     def _beside(self, work: Callable[[], Answered]) -> Answered:
         """What ``work`` returns on a thread of its own; this one serves the channel meanwhile."""
-        results: list[Answered] = []
-        done, tell = os.pipe()
-
-        def job() -> None:
-            try:
-                results.append(work())
-            finally:
-                os.write(tell, b"d")
-
-        before = threading.stack_size(THREAD_STACK)
-        thread = threading.Thread(target=job, name="capsule-sandbox", daemon=True)
-        thread.start()
-        threading.stack_size(before)
-        try:
-            while True:
-                poll = select.poll()
-                poll.register(self._channel, select.POLLIN)
-                poll.register(done, select.POLLIN)
-                if done in dict(poll.poll()):
-                    thread.join()
-                    if not results:
-                        os._exit(70)  # a fault of ours: the broker makes an outcome of it
-                    return results[0]
-                self._receive()
-                while self._frames:
-                    self._take(self._frames.popleft())
-        finally:
-            os.close(done)
-            os.close(tell)
+        runner = self._runner = self._runner or _Runner()
+        runner.start(work)
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(runner.done, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            if runner.done in ready:
+                return runner.result()
+            self._receive()
+            while self._frames:
+                self._take(self._frames.popleft())
 
     def _quieten(self) -> None:
-        """Ends the threads of the turn: only a process of one thread is forked."""
+        """Ends the threads of the turn's requests: those that are left wait while this process is forked."""
         self._interrupt.cancel()
         if self._guest is not None:
             self._guest.requests.clear()
-        clock.rest()
         end = time.monotonic() + PATIENCE
-        while threading.active_count() > 1:
+        while any(thread.name not in _WAITING for thread in threading.enumerate()):
             if time.monotonic() > end:
                 os._exit(70)
             time.sleep(0.001)
 
-    def _copied(self, channel: int) -> _Copy | None:
-        """Forks this process. Returns its copy, to be ended; None in the copy, once that goes on."""
+    def _copied(self, channel: int) -> bool:
+        """Forks this process, to have a copy to go back to. Returns False in the copy, once that goes on."""
+        _reap()
         waiting, anchor = os.pipe()
-        pid = os.fork()
-        if pid:
+        if os.fork():
             os.close(waiting)
             os.close(channel)
-            return _Copy(pid, anchor)
+            self._copy = _Copy(anchor)
+            return True
         os.close(anchor)
         if os.read(waiting, 1) == END:
             os._exit(0)
         os.close(waiting)
         self._go_on(channel)
-        return None
+        return False
 
     def _fork(self, head: Mapping[str, Any]) -> None:
         """Leaves a copy of this process as a session of its own, with the workspace that ``head`` names."""
@@ -246,6 +236,9 @@ class Holder(Worker):
             return
         if os.fork():
             os._exit(0)
+        if self._copy is not None:  # it waits for the end of the process that this is a copy of
+            os.close(self._copy.pipe)
+            self._copy = None
         if self._workspace is not None:
             self._move_to(str(head["workspace"]))
         self._go_on(channel)
@@ -277,6 +270,8 @@ class Holder(Worker):
         self._reader = FrameReader(ANY_SIZE)
         self._frames.clear()
         self._writing = threading.Lock()
+        self._runner = None
+        clock.begin_anew()
         self._stale = True
         if self._revival is not None and not self._revival.revive():
             os._exit(70)
@@ -287,14 +282,53 @@ class Holder(Worker):
 class _Copy:
     """A copy that waits; it goes on when the pipe ends without a word."""
 
-    pid: int
     pipe: int
 
     def end(self) -> None:
         """Ends the copy: the turn went well."""
         os.write(self.pipe, END)
         os.close(self.pipe)
-        os.waitpid(self.pid, 0)
+
+
+def _reap() -> None:
+    """Takes note of copies that have ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+class _Runner:
+    """A thread with a deep stack that runs one turn after the other, and waits in between."""
+
+    def __init__(self) -> None:
+        self._go, self._start = os.pipe()
+        self.done, self._tell = os.pipe()
+        self._work: Callable[[], Answered] | None = None
+        self._result: Answered | None = None
+        before = threading.stack_size(THREAD_STACK)
+        threading.Thread(target=self._serve, name=_SANDBOX, daemon=True).start()
+        threading.stack_size(before)
+
+    def start(self, work: Callable[[], Answered]) -> None:
+        """Begins; ``done`` can be read when it is over."""
+        self._work, self._result = work, None
+        os.write(self._start, b"g")
+
+    def result(self) -> Answered:
+        """What it came to."""
+        os.read(self.done, 1)
+        if self._result is None:
+            os._exit(70)  # a fault of ours: the broker makes an outcome of it
+        return self._result
+
+    def _serve(self) -> None:
+        while os.read(self._go, 1):
+            try:
+                assert self._work is not None
+                self._result = self._work()
+            finally:
+                self._work = None
+                os.write(self._tell, b"d")
 
 
 class _Switch:
