@@ -7,6 +7,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +238,8 @@ class _Call:
         """Begins as soon as the machine has a place."""
         from capsule.runtime.scheduler import MACHINE
 
-        MACHINE.submit(self._work, depth=0, name="capsule-run")
+        # What the caller has around it, such as a span of its own trace, goes along to the thread.
+        MACHINE.submit(partial(copy_context().run, self._work), depth=0, name="capsule-run")
 
     def cancel(self) -> None:
         """Ends the run, or keeps it from beginning."""

@@ -27,6 +27,9 @@ def main() -> None:
     if remotes is not None:
         # Whoever interrupts doesn't want to wait.
         remotes.finish_uploads(0 if code >= EXIT_INTERRUPTED else remotes.UPLOAD_SECONDS)
+    telemetry = sys.modules.get("capsule.telemetry.providers")
+    if telemetry is not None:
+        telemetry.finish()
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

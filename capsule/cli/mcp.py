@@ -11,6 +11,7 @@ from capsule.cli.common.code import named_values
 from capsule.cli.common.exits import EXIT_OK
 from capsule.errors import UsageError
 from capsule.policy.limits import Limits
+from capsule.telemetry.switch import is_on
 
 TOKEN_VARIABLE = "CAPSULE_MCP_TOKEN"  # noqa: S105 - a name
 
@@ -52,6 +53,10 @@ def serve_mcp(
         names=tools,
         packages=packages,
     )
+    if is_on():
+        from capsule.telemetry.providers import make_global
+
+        make_global()
     server = make_server(settings, known)
     if http is None:
         server.run("stdio")

@@ -25,6 +25,7 @@ from capsule.frontend.tracking import Lookups, Tracker
 from capsule.project.config import CONFIG_NAME
 from capsule.project.opened import STATE_FOLDER, Project, open_project
 from capsule.runtime.loaded import Loaded
+from capsule.telemetry.switch import is_on as telemetry
 
 if TYPE_CHECKING:
     from capsule.artifact.signing import Requirement
@@ -86,6 +87,10 @@ def prepare(
     loaded = _recall(identity)
     if loaded is None:
         built = build(prefer_snapshot(planned), progress=progress)
+        if telemetry():
+            from capsule.telemetry.telling import tell_of_build
+
+            tell_of_build(project.source.name, started, hit=built.hit, fetched=built.fetched)
         if noted and (built.fetched or not built.hit):
             _record(planned, built, started, progress)
         loaded = load(built.artifact, built.engine, name=project.source.name, progress=progress)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from capsule.launch.journals import journal
 from capsule.launch.prepare import Prepared
 from capsule.project.environment import environment
+from capsule.telemetry.switch import is_on as telemetry
 from capsule.workers.attempts import attempts
 from capsule.workers.isolation import Isolation
 
 if TYPE_CHECKING:
-    from capsule.events import Sink
+    from capsule.events import Event, Sink
     from capsule.policy.limits import Limits
     from capsule.runtime.attempt import MakeAttempt
     from capsule.runtime.execution import Execution
@@ -74,6 +75,13 @@ def start(
         looked_up=prepared.looked_up,
         others=prepared.others,
     )
+    record = journal(prepared.recorded_in or project, on_problem).record
+    told: dict[str, Any] = {"journal": record}
+    if telemetry():
+        from capsule.telemetry.telling import Telling
+
+        telling = Telling()
+        told = {"journal": _both(record, telling), "dress": telling.dress}
     settings = RunSettings(
         root=project.root,
         limits=ceilings,
@@ -84,14 +92,22 @@ def start(
             *folders,
         ),
         sinks=tuple(sinks),
-        journal=journal(prepared.recorded_in or project, on_problem).record,
         secrets=project.config.secrets,
         tools=tools,
         ahead=ahead,
         attempts=makes or attempts(isolation),
         tell=partial(_tell_once, project.root, on_problem),
+        **told,
     )
     return Run(prepared.loaded, settings).start(task, list(args), kwargs, begun=begun, here=here)
+
+
+def _both(first: Sink, second: Sink) -> Sink:
+    def sink(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return sink
 
 
 def _tell_once(root: Path, tell: Callable[[str], None], sentence: str) -> None:

@@ -21,7 +21,8 @@ class Requests:
     """The requests of one run. ``count`` and ``size`` (bytes both ways) are its budget, None for no limit.
 
     ``ceiling`` is ``[limits] allowed_hosts``: every request has to pass it besides the task's own list.
-    ``origin`` says where a limit was set.
+    ``origin`` says where a limit was set. ``dress`` gives what fills the requests of a task, by its number,
+    besides its own credentials.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class Requests:
         size: int | None,
         ceiling: tuple[str, ...] | None,
         origin: Callable[[str], str] = "[limits] {}".format,
+        dress: Callable[[int, Credentials | None], Credentials | None] = lambda task, own: own,
     ) -> None:
+        self._dress = dress
         self._count_left = count
         self._bytes_left = size
         self._ceiling = ceiling
@@ -74,7 +77,9 @@ class Requests:
         try:
             request = parse_request(text)
             self._spend(1, len(request.body))
-            response = self._fetcher(hosts, whose).fetch(request, interrupt.deadline, record, credentials)
+            response = self._fetcher(hosts, whose).fetch(
+                request, interrupt.deadline, record, self._dress(task, credentials)
+            )
             self._spend(0, len(response.body))
             return render_response(response)
         except RequestFailure as failed:

@@ -59,7 +59,9 @@ class Run:
         self._recorded, self._sinks = self._redacted_sinks()
         self.scheduler = Scheduler(settings.limits.concurrency, MACHINE)
         limits = settings.limits
-        self.requests = Requests(limits.http_requests, limits.http_bytes, limits.allowed_hosts, limits.origin)
+        self.requests = Requests(
+            limits.http_requests, limits.http_bytes, limits.allowed_hosts, limits.origin, settings.dress
+        )
         limit = settings.limits.disk
         self.disk = None if limit is None else DiskQuota(limit)
         self._lock = threading.Lock()

@@ -14,8 +14,11 @@ from capsule.runtime.preopens import Preopen
 from capsule.runtime.protected import Protected
 
 if TYPE_CHECKING:
+    from capsule.egress.fetch import Credentials
     from capsule.policy.secrets import Secret
     from capsule.runtime.host_tools import Tools
+
+Dress = Callable[[int, "Credentials | None"], "Credentials | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class RunSettings:
     and with that decides where sandboxes are. ``journal`` gets the events without the values of
     declared variables, ``sinks`` get them as they are, both without secrets. ``secrets`` are the project's.
     ``tools`` are the caller's functions that tasks may call. ``tell`` takes sentences for whoever started
-    the run.
+    the run. ``dress`` gives what fills the requests of a task (its number) besides its own credentials.
     """
 
     root: Path
@@ -43,3 +46,4 @@ class RunSettings:
     ahead: bool = False
     tell: Callable[[str], None] = lambda sentence: None
     attempts: MakeAttempt = ThreadAttempt
+    dress: Dress = lambda task, own: own
