@@ -16,7 +16,7 @@ from capsule.runtime.engine import engine
 from capsule.runtime.export import call_export
 from capsule.runtime.foreign.answers import command_answer, runner_answer
 from capsule.runtime.foreign.calls import CommandLine
-from capsule.runtime.foreign.standard_streams import OutputPipe, give_stdin
+from capsule.runtime.foreign.standard_streams import Kept, OutputPipe, give_stdin
 from capsule.runtime.host.guest import Guest, enter
 from capsule.runtime.imports import unlinked
 from capsule.runtime.interrupt import arm, hand_over, rearm
@@ -93,7 +93,8 @@ class Sandbox:
         self._contract = setting.contract
         self._copied = setting.copied
         self._on_stdout = setting.on_stdout
-        self._output: OutputPipe | None = None
+        self._written: Kept | None = None
+        self._pipes: tuple[OutputPipe, ...] = ()
         self._instance: ComponentInstance | None = None
         self.loaded = False
         """Whether the program's top level has come to its end."""
@@ -111,8 +112,12 @@ class Sandbox:
             guest.interrupt.deadline = self._deadline(LOAD_SECONDS)
             self._armed = arm(self._store, guest.interrupt)
             if setting.command is not None:
-                self._output = OutputPipe(setting.command.most)
-            self._store.set_wasi(_wasi(setting, self._output))
+                self._written = Kept(setting.command.most)
+            if setting.contract.foreign:
+                take = setting.on_stdout if self._written is None else self._written.take
+                self._pipes = (OutputPipe(take),)
+                self._pipes += (OutputPipe(setting.on_stderr),)
+            self._store.set_wasi(_wasi(setting, self._pipes))
         except BaseException:
             self.close()
             raise
@@ -161,24 +166,26 @@ class Sandbox:
         """Starts a command. What one that fails has written to stdout is output, like that of any task."""
         import wasmtime
 
-        assert self._output is not None
+        assert self._written is not None
         try:
             returned = self.call("run", interface=COMMAND_INTERFACE, fuel=fuel, seconds=seconds)
             code = 0 if returned.tag == "ok" else 1
         except wasmtime.ExitTrap as ended:
             code = ended.code
         except wasmtime.WasmtimeError:
-            self._on_stdout(self._output.drain())
+            self._on_stdout(self._written.data)
             raise
-        written = self._output.drain()
         if code != 0:
-            self._on_stdout(written)
-        return command_answer(written, code)
+            self._on_stdout(self._written.data)
+        return command_answer(self._written.data, code)
 
     def call(
         self, export: str, *arguments: str, interface: str | None = None, fuel: int, seconds: float | None
     ) -> Any:
-        """Calls an export that takes text. Raises `LookupError` when there is none of that name."""
+        """Calls an export that takes text. What it has written is handed on before this returns.
+
+        Raises `LookupError` when there is none of that name.
+        """
         instance = self._instantiated()
         self._refuel(fuel)
         self._guest.interrupt.deadline = self._deadline(seconds)
@@ -186,7 +193,14 @@ class Sandbox:
         function = self._function(instance, export, interface)
         if function is None:
             raise LookupError(no_export(export))
-        return call_export(self._store, function, *arguments)
+        try:
+            return call_export(self._store, function, *arguments)
+        finally:
+            self._drain()
+
+    def _drain(self) -> None:
+        for pipe in self._pipes:
+            pipe.drain()
 
     def _function(self, instance: ComponentInstance, name: str, interface: str | None) -> Func | None:
         if interface is None:
@@ -233,8 +247,7 @@ class Sandbox:
     def close(self) -> None:
         """Frees the sandbox's memory."""
         self._store.close()
-        if self._output is not None:
-            self._output.drain()
+        self._drain()
 
 
 def no_export(name: str) -> str:
@@ -242,19 +255,20 @@ def no_export(name: str) -> str:
     return f"the component has no export {name!r}"
 
 
-def _wasi(setting: Setting, output: OutputPipe | None) -> Any:
+def _wasi(setting: Setting, pipes: tuple[OutputPipe, ...]) -> Any:
     import wasmtime
 
     wasi = wasmtime.WasiConfig()
     wasi.env = list(setting.environment.items())
-    if setting.command is None or output is None:
+    if setting.command is None:
         wasi.argv = ["task"]
-        wasi.stdout_custom = setting.on_stdout
     else:
         wasi.argv = list(setting.command.argv)
         give_stdin(wasi, setting.command.stdin)
-        wasi.stdout_file = output.path
-    wasi.stderr_custom = setting.on_stderr
+    if pipes:
+        wasi.stdout_file, wasi.stderr_file = (pipe.path for pipe in pipes)
+    else:
+        wasi.stdout_custom, wasi.stderr_custom = setting.on_stdout, setting.on_stderr
     for preopen in setting.preopens:
         with nullcontext(str(preopen.host)) if setting.opened else opened(preopen.host) as path:
             wasi.preopen_dir(path, preopen.guest, preopen.writable)

@@ -1,7 +1,8 @@
-"""A command's standard input and output, byte for byte.
+"""The standard streams of guests that were not made for this host, byte for byte.
 
 wasmtime hands what a guest writes to a function of ours on threads of its own, and drops what it has not
-handed over when the sandbox is closed. To a file it writes at once: so a command gets the end of a pipe.
+handed over when the sandbox is closed. Guests of ours wait until it is handed over; others need not. To a
+file wasmtime writes at once: so such a guest gets the ends of pipes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ctypes
 import os
 import select
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,19 +26,35 @@ ELSEWHERE: Final = Path("/dev/fd")
 PIECE: Final = 256 << 10
 
 
-class OutputPipe:
-    """Takes what is written to ``path``: keeps ``most`` bytes and one more, reads and forgets the rest.
-
-    The guest never waits for anyone but our own thread, and takes no more of our memory than that.
-    """
+class Kept:
+    """What was written, ``most`` bytes of it and one more, which tells that there was more."""
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._data = bytearray()
+
+    def take(self, piece: bytes) -> None:
+        """Keeps what there is place for, and forgets the rest."""
+        self._data += piece[: self._most + 1 - len(self._data)]
+
+    @property
+    def data(self) -> bytes:
+        """What is kept."""
+        return bytes(self._data)
+
+
+class OutputPipe:
+    """Hands what is written to ``path`` to ``take``, piece by piece, on a thread of its own.
+
+    The guest never waits for anyone but that thread, and takes no more of our memory than a piece.
+    """
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
         self._reader, self._writer = os.pipe()
         self._woken, self._wake = os.pipe()
-        self._kept = bytearray()
         self._open = True
-        self._thread = threading.Thread(target=self._read, name="capsule-command-output", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="capsule-guest-output", daemon=True)
         self._thread.start()
 
     @property
@@ -44,15 +62,14 @@ class OutputPipe:
         """What wasmtime is to open."""
         return str((DESCRIPTORS if DESCRIPTORS.is_dir() else ELSEWHERE) / str(self._writer))
 
-    def drain(self) -> bytes:
-        """Everything that was written, once the guest has ended."""
+    def drain(self) -> None:
+        """Returns when everything that was written has been taken, once the guest has ended."""
         if self._open:
             self._open = False
             # Not the end of the pipe is waited for: a process that was forked meanwhile may hold it open.
             os.close(self._wake)
             self._thread.join()
             os.close(self._writer)
-        return bytes(self._kept)
 
     def _read(self) -> None:
         ready = select.poll()
@@ -60,8 +77,7 @@ class OutputPipe:
         ready.register(self._woken, select.POLLIN)
         try:
             while self._reader in dict(ready.poll()):
-                piece = os.read(self._reader, PIECE)
-                self._kept += piece[: self._most + 1 - len(self._kept)]
+                self._take(os.read(self._reader, PIECE))
         finally:
             os.close(self._reader)
             os.close(self._woken)
