@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from capsule import http, tools
     from capsule.api import run, run_sync
     from capsule.errors import BuildError, CapsuleError
+    from capsule.mcp.client import mcp_server
     from capsule.sdk.outcome import Envelope, TaskError
     from capsule.sdk.task import task
     from capsule.sessions.session import Session, SyncSession
@@ -31,6 +32,7 @@ __all__ = [
     "ToolError",
     "Turn",
     "http",
+    "mcp_server",
     "run",
     "run_sync",
     "stubs",
@@ -48,6 +50,7 @@ _HOMES = {
     "ToolCall": "capsule.tools.toolbox",
     "ToolError": "capsule.tools.tool",
     "Turn": "capsule.sessions.turn",
+    "mcp_server": "capsule.mcp.client",
     "run": "capsule.api",
     "run_sync": "capsule.api",
     "stubs": "capsule.tools.stubs",

@@ -9,7 +9,7 @@ import pytest
 
 import capsule
 
-OUTSIDE = {"BuildError", "CapsuleError", "Session", "SyncSession", "ToolCall", "Turn", "stubs"}
+OUTSIDE = {"BuildError", "CapsuleError", "Session", "SyncSession", "ToolCall", "Turn", "mcp_server", "stubs"}
 
 NAMES = sorted(set(capsule.__all__) - OUTSIDE)
 """What task code may use: errors of building and of the host do not occur in a sandbox."""

@@ -29,6 +29,20 @@ CodeOptions = Annotated[
         help="What code in no file may use: NAME=VALUE, such as allowed_hosts=example.com. Repeatable.",
     ),
 ]
+McpServers = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--mcp-server",
+        negative=(),
+        help="Tools for the tasks: NAME=COMMAND starts an MCP server, NAME=URL connects to one. Repeatable.",
+    ),
+]
+McpVariables = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--mcp-env", negative=(), help="A variable of ours that MCP servers get, too. Repeatable."
+    ),
+]
 DenyAll = Annotated[
     bool,
     Parameter(name="--deny-all", negative=(), help="No folders, hosts, variables or secrets for any task."),
@@ -130,6 +144,8 @@ def run(
         ),
     ] = (),
     option: CodeOptions = (),
+    mcp_server: McpServers = (),
+    mcp_env: McpVariables = (),
 ) -> int:
     """Builds a file if it has changed, and runs its main task.
 
@@ -154,6 +170,8 @@ def run(
         lang=lang,
         package=package,
         option=option,
+        mcp_server=mcp_server,
+        mcp_env=mcp_env,
     )
     return run_file(file, args, options)
 
@@ -176,6 +194,8 @@ def exec_(
     deny_all: DenyAll = False,
     require_signature: RequireSignature = (),
     stdin: Stdin = None,
+    mcp_server: McpServers = (),
+    mcp_env: McpVariables = (),
 ) -> int:
     """Runs an exported artifact under the policies built into it, or somebody else's component under yours.
 
@@ -192,6 +212,8 @@ def exec_(
         deny_all=deny_all,
         require_signature=require_signature,
         stdin=stdin,
+        mcp_server=mcp_server,
+        mcp_env=mcp_env,
     )
     return run_file(file, args, options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> int:
     """Runs a task and shows its outcome. Returns the exit code; raises `CapsuleError`."""
+    if options.mcp_server or options.mcp_env:
+        from capsule.cli.common.mcp_servers import started
+
+        with started(options.mcp_server, options.mcp_env) as tools:
+            rest = replace(options, mcp_server=(), mcp_env=(), tools=tools)
+            return run_file(file, args, rest)
     if options.watch:
         if options.code is not None or options.from_stdin:
             raise UsageError("--watch watches a file, and this code is in none", hint="write it to a file")

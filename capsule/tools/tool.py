@@ -47,6 +47,8 @@ class Tool:
     """What it returns, in Python's and TypeScript's words."""
     is_async: bool
     _signature: inspect.Signature = field(repr=False, compare=False)
+    check: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False, compare=False)
+    """Looks at the arguments together, where types alone don't tell. Raises `Mismatch`."""
 
     def bound(self, args: list[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         """The arguments, checked and converted. Raises `Mismatch`."""
@@ -68,6 +70,8 @@ class Tool:
                 }
             else:
                 bound.arguments[name] = parameter.shape.take(value, f"{self.name}(): {name}")
+        if self.check is not None:
+            self.check(bound.arguments)
         return bound
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> inspect.BoundArguments:

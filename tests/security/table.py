@@ -34,6 +34,7 @@ TITLES = {
     "sessions_test.py": "Sessions",
     "tools_test.py": "Host tools",
     "mcp_test.py": "The MCP server",
+    "mcp_servers_test.py": "The tools of MCP servers",
     "deny_all_test.py": "`--deny-all`",
     "repositories_test.py": "Hostile repositories, with everything watched",
     "installs_test.py": "Installing packages",

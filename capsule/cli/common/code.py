@@ -40,7 +40,10 @@ def given_code(file: Path | None, options: RunOptions) -> Code | None:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UsageError(f"the code on standard input is not UTF-8: {error.reason}") from None
-    return Code(text, options.lang, options.package, named_values("--option", options.option))
+    may_use = named_values("--option", options.option)
+    if options.tools:
+        may_use = {"tools": [tool.name for tool in options.tools], **may_use}
+    return Code(text, options.lang, options.package, may_use)
 
 
 def named_values(flag: str, written: tuple[str, ...]) -> dict[str, object]:

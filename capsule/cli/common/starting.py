@@ -18,6 +18,7 @@ from capsule.cli.common.words import typed_words
 if TYPE_CHECKING:
     from capsule.events import AttemptEnded, Event
     from capsule.runtime.execution import Execution
+    from capsule.tools.tool import Tool
 
 MAIN = 1
 """The number of a run's first task."""
@@ -47,6 +48,10 @@ class RunOptions:
     lang: str = "python"
     package: tuple[str, ...] = ()
     option: tuple[str, ...] = ()
+    mcp_server: tuple[str, ...] = ()
+    mcp_env: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    """What the MCP servers offer, once they have been started."""
 
 
 def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> Execution:
@@ -78,6 +83,11 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
             prepared, code_args = ready.prepared, ready.args
             limits = ready.limits if limits is None else ready.limits.merge(limits)
 
+    toolbox = None
+    if options.tools:
+        from capsule.tools.toolbox import toolbox_of
+
+        toolbox = toolbox_of(options.tools, None, None)
     if args:
         given_args = typed_words(args, prepared.loaded.manifest.tasks.get(options.task))
     given_args = [*code_args, *given_args]
@@ -95,6 +105,7 @@ def begin_run(file: Path | None, args: tuple[str, ...], options: RunOptions) -> 
             env_file=None if options.env_file is None else here / options.env_file,
             sinks=(_Show(options.verbose),),
             isolation=chosen_isolation(None),
+            tools=toolbox,
             on_problem=write_warning,
         )
 
