@@ -81,10 +81,10 @@ def mcp_server(
 
     ``command`` is a command line, or a list of words, of a server that speaks over stdio; or the address of
     one that speaks HTTP, with ``headers`` such as a token. The process is not in a sandbox. Of this
-    process's environment it gets `capsule.mcp.address.INHERITED`, and what ``env`` says: values by name, or names of variables.
-    With ``name``, each tool is called ``NAME_TOOL``. ``only`` are the server's tools that are wanted.
-    ``timeout`` bounds each call. Raises `UsageError` for what can't be meant, and `CapsuleError` when the
-    server doesn't start.
+    process's environment it gets `capsule.mcp.address.INHERITED`, and what ``env`` says: values by name, or
+    names of variables. With ``name``, each tool is called ``NAME_TOOL``. ``only`` are the server's tools
+    that are wanted. ``timeout`` bounds each call. Raises `UsageError` for what can't be meant, and
+    `CapsuleError` when the server doesn't start.
     """
     try:
         import mcp  # noqa: F401 - whether it is there
