@@ -6,9 +6,12 @@ Everything is imported when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# `typing` takes as long to import as all that the command line's way to the resident host does.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from capsule import http, tools
     from capsule.api import run, run_sync
     from capsule.errors import BuildError, CapsuleError

@@ -19,6 +19,7 @@ from typing import Any
 
 import platformdirs
 import pytest
+from resident_hosts import PROGRAM, Resident, resident_host
 
 from capsule import Envelope, SyncSession, run_sync
 from capsule.launch.journals import close_journals
@@ -40,6 +41,8 @@ def user_cache() -> Iterator[Path]:
     folder = Path(before) if before else platformdirs.user_cache_path("capsule-tests", appauthor=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(folder))
+        # The command line's tests can be run both ways.
+        patch.setenv("CAPSULE_RESIDENT", os.environ.get("CAPSULE_TEST_RESIDENT", "0"))
         for name in ("engines", "compiled"):
             user_store(name).prune(max_bytes=KEPT_BYTES, max_age_seconds=None)
         yield folder
@@ -94,6 +97,14 @@ def project(tmp_path: Path) -> Iterator[Project]:
     root.mkdir()
     yield Project(root)
     close_journals()
+
+
+@pytest.fixture
+def resident(project: Project) -> Iterator[Resident]:
+    """A resident host for commands in the project, in which there is a ``main.py``."""
+    project.write("main.py", PROGRAM)
+    with resident_host(COMMAND, project.root) as made:
+        yield made
 
 
 @dataclass

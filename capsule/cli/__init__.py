@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
-from capsule.cli.common.exits import EXIT_INTERRUPTED
+from capsule.cli.common.exits import EXIT_INTERRUPTED, before_the_end, end_process
 
 
-def main() -> None:
-    """The ``capsule`` command."""
+def main(resident: tuple[Sequence[str], Sequence[str]] | None = None) -> NoReturn:
+    """The ``capsule`` command.
+
+    With ``resident``, its words and the import path, a resident host is started at the end, for the next one.
+    """
+    _open_what_was_closed()
+    if resident is not None:
+        from capsule.resident.starting import starter
+
+        before_the_end(starter(*resident))
     if sys.argv[1:2] in (["run"], ["exec"], ["worker"]):
         from capsule.workers.spawner import start_early
 
@@ -30,8 +40,15 @@ def main() -> None:
     telemetry = sys.modules.get("capsule.telemetry.providers")
     if telemetry is not None:
         telemetry.finish()
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    # Taking the interpreter down as well takes time, and is no place for the threads of wasmtime.
-    os._exit(code)
+    end_process(code)
+
+
+def _open_what_was_closed() -> None:
+    """Standard streams that this process was started without: a file of ours must not get their numbers."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(number)
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115

@@ -97,6 +97,12 @@ plugin_app = App(name="plugin", help="Frontends for other languages.", help_form
 app.command(plugin_app)
 keys_app = App(name="keys", help="Keys to sign artifacts with.", help_format="plaintext")
 app.command(keys_app)
+resident_app = App(
+    name="resident",
+    help="The process that has everything loaded for the next command.",
+    help_format="plaintext",
+)
+app.command(resident_app)
 
 
 def _version() -> str:
@@ -435,6 +441,22 @@ def show_key(file: Annotated[Path, Parameter(help="A private key, or public ones
     from capsule.cli.keys import show_ids
 
     return show_ids(file)
+
+
+@resident_app.command(name="status")
+def resident_status(*, json: Json = False) -> int:
+    """Shows the resident hosts of yours that are running."""
+    from capsule.cli.resident import status as show
+
+    return show(as_json=json)
+
+
+@resident_app.command(name="stop")
+def resident_stop() -> int:
+    """Ends them; commands that are under way are done to their end."""
+    from capsule.cli.resident import stop as end
+
+    return end()
 
 
 @cache_app.command

@@ -50,6 +50,7 @@ def _checks() -> Iterator[Check]:
     yield _wasmtime()
     yield from _workers(here)
     yield _tools(here)
+    yield _resident()
     yield _user_cache()
     yield _project_state()
     for plugin in plugins().all:
@@ -84,6 +85,16 @@ def _engine(frontend: Frontend) -> Iterator[Check]:
         yield Check(name, "info", f"built ({_size(state.built)}); the first run compiles it for this machine")
     else:
         yield Check(name, "ok", f"built ({_size(state.built)}) and compiled ({_size(state.compiled)})")
+
+
+def _resident() -> Check:
+    """Whether commands find one that has everything loaded."""
+    from capsule.resident import control, place
+
+    if not place.wanted(["run"]):
+        return Check("resident host", "info", "off for commands that are started as this one was")
+    found = len(list(control.running()))
+    return Check("resident host", "ok", f"{found} running" if found else "none is running; a run starts one")
 
 
 def _stored() -> Check:

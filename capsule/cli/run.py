@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capsule.cli.common.exits import end_process
 from capsule.cli.common.starting import FAREWELL, RunOptions, begin_run, show_outcome
 from capsule.errors import UsageError
 
@@ -36,9 +35,7 @@ def run_file(file: Path | None, args: tuple[str, ...], options: RunOptions) -> i
     close_journals()
     if execution.run.blocked:
         # A sandbox that blocks where nothing reaches it must not keep the process alive.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_process(code)
     return code
 
 

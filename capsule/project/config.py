@@ -2,7 +2,7 @@
 
 Its folder is the project root. It has ``[workflow]``, ``[tasks]`` with a ``default_`` for each option
 of a task but its name (a name is one task's own), ``[limits]``, ``[secrets]``, ``[workspace]`` in a
-monorepo's root, ``[signatures]``, ``[cache]``, and a table for each frontend.
+monorepo's root, ``[signatures]``, ``[cache]``, ``[cli]``, and a table for each frontend.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONFIG_NAME = "capsule.toml"
 MAX_BYTES = LARGEST_SETTINGS
 MOST_REQUIRED = 16
 
-TABLES = ("workflow", "workspace", "tasks", "limits", "secrets", "signatures", "cache")
+TABLES = ("workflow", "workspace", "tasks", "limits", "secrets", "signatures", "cache", "cli")
 """The host's own tables."""
 
 WORKFLOW_KEYS = ("name", "version", "entrypoint")
@@ -65,6 +65,13 @@ class RequiredSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandLine:
+    """``[cli]``; ``resident`` says whether commands may be done by a resident host."""
+
+    resident: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A project's settings. Without a ``capsule.toml``, ``file`` is None and the rest is built-in.
 
@@ -83,6 +90,7 @@ class Config:
     cache: CacheSettings = field(default_factory=CacheSettings)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     signatures: tuple[RequiredSignature, ...] = ()
+    cli: CommandLine = field(default_factory=CommandLine)
 
 
 def find_root(source: Path, cwd: Path) -> tuple[Path, Path | None]:
@@ -158,6 +166,7 @@ def load_config(
             workspace=_workspace(tables["workspace"], locate) if "workspace" in tables else None,
             secrets=parse_table(tables.get("secrets", {}), lambda name: locate("secrets", name)),
             signatures=_signatures(tables.get("signatures", {}), locate, root),
+            cli=_command_line(tables.get("cli", {}), locate),
             cache=CacheSettings.parse(tables.get("cache", {}), lambda name: locate("cache", name)),
         )
     except PolicyError as error:
@@ -210,6 +219,18 @@ def _signatures(table: Mapping[str, Any], locate: Locate, root: Path) -> tuple[R
         accepted = f'a list of at most {MOST_REQUIRED} files of public keys, such as ["keys/release.pub"]'
         raise invalid(option, files, "not a list of files", accepted, location)
     return tuple(RequiredSignature(root / parse_path(file, option, location), location) for file in files)
+
+
+def _command_line(table: Mapping[str, Any], locate: Locate) -> CommandLine:
+    for key, value in table.items():
+        location = locate("cli", key)
+        if key != "resident":
+            raise ConfigError(
+                f"[cli] has no {show(key)}", hint=name_hint(key, ("resident",)), location=location
+            )
+        if not isinstance(value, bool):
+            raise invalid("[cli] resident", value, "not true or false", "true or false", location)
+    return CommandLine(**table)
 
 
 def _defaults(table: Mapping[str, Any], locate: Locate, file: str) -> dict[str, DefaultValue]:

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,28 +32,36 @@ def send(channel: socket.socket, message: Mapping[str, Any], descriptors: Sequen
 
 def receive(channel: socket.socket) -> tuple[Mapping[str, Any], list[int]] | None:
     """The next message and its descriptors, None at the end. Raises `OSError` and `ValueError`."""
-    size = array.array("i").itemsize * MOST_DESCRIPTORS
-    start, ancillary, _, _ = channel.recvmsg(LENGTH.size, socket.CMSG_SPACE(size))
-    descriptors = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    head = start + _exactly(channel, LENGTH.size - len(start)) if start else b""
+    start, descriptors = received_descriptors(channel, LENGTH.size)
+    head = start + exactly(channel, LENGTH.size - len(start)) if start else b""
     if len(head) < LENGTH.size:
         return None
     (length,) = LENGTH.unpack(head)
     if length > LARGEST:
         raise ValueError(f"a message of {length} bytes")
-    text = _exactly(channel, length)
+    text = exactly(channel, length)
     if len(text) < length:
         return None
     message: Mapping[str, Any] = json.loads(text)
-    return message, list(descriptors)
+    return message, descriptors
 
 
-def _exactly(channel: socket.socket, count: int) -> bytes:
+def received_descriptors(channel: socket.socket, count: int) -> tuple[bytes, list[int]]:
+    """At most ``count`` bytes, and the descriptors that came with them. Raises `OSError`."""
+    size = array.array("i").itemsize * MOST_DESCRIPTORS
+    flags = socket.MSG_CMSG_CLOEXEC if sys.platform == "linux" else 0
+    data, ancillary, _, _ = channel.recvmsg(count, socket.CMSG_SPACE(size), flags)
+    descriptors = array.array("i")
+    for level, kind, part in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(part[: len(part) - len(part) % descriptors.itemsize])
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return data, list(descriptors)
+
+
+def exactly(channel: socket.socket, count: int) -> bytes:
+    """``count`` bytes, or fewer at the end of the channel. Raises `OSError`."""
     data = b""
     while len(data) < count and (part := channel.recv(count - len(data))):
         data += part

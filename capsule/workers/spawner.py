@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from capsule.errors import CapsuleError
 from capsule.runtime.engine import check_wasmtime, wasmtime_version
@@ -39,12 +40,57 @@ class SpawnError(CapsuleError):
     """No worker process can be had."""
 
 
+class Process(Protocol):
+    """A zygote's process, as `subprocess` has it."""
+
+    def poll(self) -> int | None:
+        """What it ended with, None while it lives."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Sends a signal, unless it has ended."""
+
+    def wait(self) -> int:
+        """Waits for its end."""
+
+
+class Forked:
+    """A zygote that was forked from this process."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """What it ended with, None while it lives."""
+        return self._code if self._code is not None else self._waited(os.WNOHANG)
+
+    def send_signal(self, sig: int, /) -> None:
+        """Sends a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self._pid, sig)
+
+    def wait(self) -> int:
+        """Waits for its end."""
+        code = self._code if self._code is not None else self._waited(0)
+        assert code is not None
+        return code
+
+    def _waited(self, options: int) -> int | None:
+        try:
+            pid, status = os.waitpid(self._pid, options)
+        except ChildProcessError:  # somebody else has waited for it
+            pid, status = self._pid, 0
+        if pid:
+            self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+
 class Spawner:
     """Starts workers. Safe to use from any thread; the first use starts the zygote."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._channel: socket.socket | None = None
         self._ready = False
         self._loaded: set[str] = set()
@@ -54,6 +100,12 @@ class Spawner:
         if self._process is None:
             with self._lock:
                 self._started()
+
+    def use(self, channel: socket.socket, process: Process) -> None:
+        """Uses a zygote that is there already; when it ends, another one is started as ever."""
+        with self._lock:
+            self._stop()
+            self._channel, self._process = channel, process
 
     def spawn(
         self,

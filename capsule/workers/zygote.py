@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,21 +37,41 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.
 
 def main(channel_descriptor: int, parent: int) -> NoReturn:
     """Serves the channel until it ends."""
+    _become_zygote()
+    channel = socket.socket(fileno=channel_descriptor)
+    channel.set_inheritable(False)
+    try:
+        warm_up()
+    except Exception as error:
+        passing.send(channel, {"error": f"{type(error).__name__}: {error}"})
+        os._exit(1)
+    gc.collect()
+    gc.freeze()  # what is here stays: a collection in a worker must not touch, and so copy, its pages
+    _serve(channel, parent)
+
+
+def forked(channel: socket.socket, parent: int, variables: Collection[str]) -> NoReturn:
+    """The same, in a process of one thread that was forked from one in which `warm_up` was called.
+
+    It keeps no variables but ``variables``.
+    """
+    for name in list(os.environ):
+        if name not in variables:
+            del os.environ[name]
+    _become_zygote()
+    _serve(channel, parent)
+
+
+def _become_zygote() -> None:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     confinement.drop_privileges()
     confinement.adopt_orphans()
     namespaces.leave_networks()  # once for all workers: it takes longer than the rest of a worker's start
-    channel = socket.socket(fileno=channel_descriptor)
-    channel.set_inheritable(False)
-    try:
-        _warm_up()
-    except Exception as error:
-        passing.send(channel, {"error": f"{type(error).__name__}: {error}"})
-        os._exit(1)
+
+
+def _serve(channel: socket.socket, parent: int) -> NoReturn:
     _silence()
-    gc.collect()
-    gc.freeze()  # what is here stays: a collection in a worker must not touch, and so copy, its pages
     passing.send(channel, {"ready": True})
     zygote = Zygote(channel)
     while os.getppid() == parent:
@@ -80,7 +101,7 @@ def _end_all() -> None:
                 pass
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Loads all that a worker ever needs: once it is confined, it can't open a file of Python's."""
     import hashlib
     import linecache

@@ -53,6 +53,7 @@ TITLES = {
     "state_test.py": "Folders: `.capsule`, settings, the user's cache",
     "typescript_test.py": "The core attacks, in TypeScript",
     "worker_test.py": "Worker processes",
+    "resident_test.py": "The resident host",
     "portable_test.py": "Any runtime of the user guide's language",
 }
 NOT_ATTACKS = ("table_test.py", "promises_test.py")

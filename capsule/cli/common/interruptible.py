@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from capsule.cli.common.exits import EXIT_INTERRUPTED, EXIT_TERMINATED
+from capsule.cli.common.exits import EXIT_INTERRUPTED, EXIT_TERMINATED, end_process
 
 T = TypeVar("T")
 
@@ -36,9 +35,8 @@ def interruptibly(work: Callable[[], T]) -> T:
 
         end_children()
         sys.stderr.write("interrupted\n")
-        sys.stderr.flush()
         code = EXIT_INTERRUPTED if type(interrupt) is KeyboardInterrupt else EXIT_TERMINATED
-        os._exit(code)  # native code that compiles would keep the process for seconds
+        end_process(code)  # native code that compiles would keep the process for seconds
     if errors:
         raise errors[0]
     return results[0]

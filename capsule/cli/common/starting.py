@@ -125,13 +125,25 @@ def show_outcome(execution: Execution, options: RunOptions) -> int:
 
 
 class _Show:
-    """A sink: what guests write always, what happens with ``--verbose``."""
+    """A sink: what guests write always, what happens with ``--verbose``; nothing once nobody reads it.
+
+    The run goes on then, and is recorded: an error here would be one of whoever tells, in the midst of it.
+    """
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
         self._failed: AttemptEnded | None = None
+        self._unread = False
 
     def __call__(self, event: Event) -> None:
+        if self._unread:
+            return
+        try:
+            self._show(event)
+        except OSError:
+            self._unread = True
+
+    def _show(self, event: Event) -> None:
         from capsule.events import AttemptEnded, Output, TaskEnded
 
         if isinstance(event, Output):

@@ -197,6 +197,15 @@ def capsule_schema(frontends: Iterable[str] = FRONTEND_TABLES) -> Schema:
             "The shared cache of artifacts.",
             {"remote": _TEXT, "mode": {"enum": list(CACHE_MODES)}, "timeout": _duration_text()},
         ),
+        "cli": _table(
+            "The command line.",
+            {
+                "resident": {
+                    "description": "Whether a resident host may do this project's commands.",
+                    "type": "boolean",
+                }
+            },
+        ),
     }
     frontend_tables = {
         name: {"description": f"Settings of the {name} frontend.", "type": "object"} for name in frontends
