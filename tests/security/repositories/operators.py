@@ -118,6 +118,8 @@ class Operator:
             "TMPDIR": str(self.temporary),
             "LANG": "C.UTF-8",
             "CAPSULE_CACHE_DIR": str(self.cache),
+            # What a command starts is watched until it ends, and a resident host stays.
+            "CAPSULE_RESIDENT": "0",
             "PIP_INDEX_URL": index,
             "UV_DEFAULT_INDEX": index,
             "npm_config_registry": index,
