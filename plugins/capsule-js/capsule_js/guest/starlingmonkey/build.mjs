@@ -26,7 +26,10 @@ await build(
       [path.join(here, "normalization.js")]: JSON.stringify(normalization()),
     };
     const source = await bundleGuest({ modules, standIns: here, supported: SUPPORTED, values });
-    const options = { witPath: wit, worldName: "starlingmonkey", disableFeatures: ["http", "fetch-event"] };
+    // The tool that makes the snapshot wants a folder to cache in, and what it has for a home becomes a part of the
+    // snapshot: a name that is the same in every build, for the folder that this one may write.
+    const env = { HOME: "/proc/self/cwd" };
+    const options = { witPath: wit, worldName: "starlingmonkey", disableFeatures: ["http", "fetch-event"], env };
     return (await componentize(source, options)).component;
   },
   (component) => writeFile(output, component),
