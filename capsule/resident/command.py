@@ -45,6 +45,10 @@ class CommandLine:
     at_the_end: Callable[[Callable[[int], None]], None]
 
 
+PYTHONS = {signal.SIGPIPE, signal.SIGXFSZ}
+"""Signals that Python ignores in any process of its own."""
+
+
 def serve_one(
     listener: socket.socket,
     host: socket.socket,
@@ -165,6 +169,10 @@ def _become(request: Request, caller: Caller, forker: int) -> None:
     _close(request)
     _open_streams(request)
     sys.argv = ["capsule", *request.arguments]
+    for number in set(range(1, 32)) - PYTHONS:
+        # What this process was started to ignore, as under nohup, the caller may not have been.
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in request.ignored:
         with suppress(OSError, ValueError):
